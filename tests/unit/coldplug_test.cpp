@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// link: coldplug-policy
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "coldplug/facts.hpp"
+#include "coldplug/options.hpp"
+#include "coldplug/policy.hpp"
+#include "device/hardware_table.hpp"
+#include "temporary_directory.hpp"
+
+namespace rdmaboot::coldplug {
+namespace {
+
+using test::TemporaryDirectory;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+/// Answers from tables; what is not in them is missing from the kernel, or inactive.
+Outside outside(std::map<std::string, Driver> modules, std::vector<std::string> active = {}) {
+  return {[modules](const std::string& name) {
+            const auto found = modules.find(name);
+            return found == modules.end() ? Driver::kNeverComes : found->second;
+          },
+          [active](const std::vector<std::string>& units) {
+            std::vector<bool> answers;
+            for (const std::string& unit : units) {
+              answers.push_back(std::find(active.begin(), active.end(), unit) != active.end());
+            }
+            return answers;
+          }};
+}
+
+std::vector<std::string> pending(const TemporaryDirectory& tree, const Outside& answers) {
+  return still_to_come(read_facts(tree.path(""), answers).facts);
+}
+
+TEST(StillToCome, AMachineWithoutRdmaWaitsForNothing) {
+  const TemporaryDirectory tree;
+  EXPECT_THAT(pending(tree, outside({})), IsEmpty());
+}
+
+TEST(StillToCome, AnAuxiliaryFunctionWithoutItsDriverIsWaitedFor) {
+  const TemporaryDirectory tree;
+  tree.make_directory("sys/bus/auxiliary/devices/mlx5_core.rdma.0");
+  tree.make_directory("sys/bus/auxiliary/devices/mlx5_core.eth.0");
+  const auto answers = outside({{"auxiliary:mlx5_core.rdma", Driver::kOnTheWay},
+                                {"auxiliary:mlx5_core.eth", Driver::kOnTheWay}});
+  EXPECT_THAT(pending(tree, answers), ElementsAre(HasSubstr("mlx5_core.rdma.0")));
+  tree.make_directory("sys/bus/auxiliary/devices/mlx5_core.rdma.0/driver");
+  EXPECT_THAT(pending(tree, answers), IsEmpty());
+}
+
+TEST(StillToCome, ADriverThatThisKernelLacksOrThatIsDeniedIsNotWaitedFor) {
+  const TemporaryDirectory tree;
+  tree.make_directory("sys/bus/auxiliary/devices/ice.iwarp.3");
+  EXPECT_THAT(pending(tree, outside({})), IsEmpty());
+}
+
+TEST(StillToCome, ADriverThatRefusedTheFunctionIsNotWaitedFor) {
+  const TemporaryDirectory tree;
+  tree.make_directory("sys/bus/auxiliary/devices/ice.roce.0");
+  EXPECT_THAT(pending(tree, outside({{"auxiliary:ice.roce", Driver::kDone}})), IsEmpty());
+}
+
+TEST(StillToCome, ABoundAdapterIsWaitedForUntilItsRdmaModuleIsLive) {
+  const TemporaryDirectory tree;
+  tree.make_directory("sys/bus/pci/drivers/qede/0000:3b:00.0");
+  tree.write("sys/bus/pci/drivers/qede/bind", "");
+  EXPECT_THAT(pending(tree, outside({{"qedr", Driver::kOnTheWay}})),
+              ElementsAre(AllOf(HasSubstr("qedr"), HasSubstr("0000:3b:00.0"))));
+  EXPECT_THAT(pending(tree, outside({{"qedr", Driver::kDone}})), IsEmpty());
+}
+
+TEST(StillToCome, ADeclaredLinkIsWaitedForByName) {
+  const TemporaryDirectory tree;
+  tree.write("etc/rdma/links.d/10-a.conf", "[Link]\nName=rxe0\nType=rxe\nNetDev=eth0\n");
+  EXPECT_THAT(pending(tree, outside({})),
+              ElementsAre(AllOf(HasSubstr("rxe0"), HasSubstr("10-a.conf"))));
+  tree.make_directory("sys/devices/virtual/infiniband/rxe0");
+  tree.link(tree.path("sys/devices/virtual/infiniband/rxe0"), "sys/class/infiniband/rxe0");
+  EXPECT_THAT(pending(tree, outside({}, {"sys-devices-virtual-infiniband-rxe0.device"})),
+              IsEmpty());
+}
+
+TEST(StillToCome, AMaskedDeclarationIsNotWaitedFor) {
+  const TemporaryDirectory tree;
+  tree.write("usr/lib/rdma/links.d/10-a.conf", "[Link]\nName=rxe0\n");
+  tree.link("/dev/null", "etc/rdma/links.d/10-a.conf");
+  EXPECT_THAT(pending(tree, outside({})), IsEmpty());
+}
+
+TEST(StillToCome, ADeviceIsWaitedForUntilSystemdKnowsIt) {
+  const TemporaryDirectory tree;
+  tree.make_directory("sys/devices/virtual/infiniband/rxe0");
+  tree.link(tree.path("sys/devices/virtual/infiniband/rxe0"), "sys/class/infiniband/rxe0");
+  EXPECT_THAT(pending(tree, outside({})), ElementsAre(HasSubstr("rxe0")));
+}
+
+TEST(StillToCome, ABrokenDeclarationIsReportedAndTheOthersStillCount) {
+  const TemporaryDirectory tree;
+  tree.write("etc/rdma/links.d/10-a.conf", "[Link\nName=lost\n");
+  tree.make_directory("etc/rdma/links.d/20-b.conf");
+  tree.write("etc/rdma/links.d/30-c.conf", "[Link]\nName=siw0\n");
+  const Reading reading = read_facts(tree.path(""), outside({}));
+  EXPECT_THAT(still_to_come(reading.facts), ElementsAre(HasSubstr("siw0")));
+  ASSERT_THAT(reading.errors, SizeIs(2));
+  EXPECT_THAT(reading.errors[0].message(), HasSubstr("line 1"));
+  EXPECT_THAT(reading.errors[1].message(), HasSubstr("20-b.conf"));
+}
+
+TEST(Options, WrongValuesAreNamed) {
+  const auto parse = [](std::vector<std::string> words) {
+    words.insert(words.begin(), "rdma-coldplug");
+    std::vector<char*> argv;
+    for (std::string& word : words) {
+      argv.push_back(word.data());
+    }
+    argv.push_back(nullptr);
+    return parse_options(static_cast<int>(words.size()), argv.data());
+  };
+  EXPECT_EQ(parse({})->timeout, std::chrono::seconds(30));
+  EXPECT_EQ(parse({"--timeout=5"})->timeout, std::chrono::seconds(5));
+  EXPECT_THAT(parse({"--timeout=0"}).error().message(), HasSubstr("--timeout=0"));
+  EXPECT_THAT(parse({"--timeout=ten"}).error().message(), HasSubstr("seconds"));
+  EXPECT_THAT(parse({"--nonsense"}).error().message(), HasSubstr("--nonsense"));
+  EXPECT_THAT(parse({"stray"}).error().message(), HasSubstr("stray"));
+  EXPECT_THAT(parse({"--root=/x"}).error().message(), HasSubstr("--list"));
+}
+
+TEST(Unit, HasAConditionForEveryAdapterThatTheProgramLooksAt) {
+  std::ifstream file(RDMABOOT_SOURCE_DIR "/units/rdma-coldplug.service.in");
+  std::stringstream text;
+  text << file.rdbuf();
+  ASSERT_THAT(text.str(), HasSubstr("[Unit]"));
+  int looked_at = 0;
+  for (const device::HardwareEntry& entry : device::hardware_table()) {
+    if (entry.binding == device::Binding::kExplicitLoad) {
+      ++looked_at;
+      EXPECT_THAT(text.str(), HasSubstr("ConditionPathExistsGlob=|/sys/bus/pci/drivers/" +
+                                        std::string(entry.nic_driver) + "/*:*"));
+    }
+  }
+  EXPECT_GT(looked_at, 0);
+}
+
+}  // namespace
+}  // namespace rdmaboot::coldplug
