@@ -16,29 +16,16 @@
 
 namespace rdmaboot::device {
 
-/// What is spoken on the wire.
-enum class Protocol : std::uint8_t {
-  kUnknown = 0,  ///< none of the others, or nobody could tell (efa)
-  kInfiniband,
-  kRoce,
-  kIwarp,
-  kOmniPath,
-  kUsnic,
-};
-
-/// "InfiniBand", "RoCE", "iWARP", "Omni-Path", "usNIC" or "unknown".
-[[nodiscard]] RDMABOOT_API std::string_view name_of(Protocol protocol);
-
-/// enum rdma_node_type of the kernel; `node_type` in sysfs starts with the number.
+/// enum rdma_node_type of the kernel (include/rdma/ib_verbs.h); `node_type` in sysfs starts with
+/// the number, as in "1: CA".
 enum class NodeType : std::uint8_t {
-  kUnknown = 0,
-  kChannelAdapter = 1,  ///< InfiniBand, RoCE or Omni-Path host adapter
+  kCa = 1,  ///< channel adapter: InfiniBand, RoCE, Omni-Path
   kSwitch = 2,
   kRouter = 3,
   kRnic = 4,  ///< iWARP
   kUsnic = 5,
   kUsnicUdp = 6,
-  kUnspecified = 7,  ///< a driver of its own kind (efa)
+  kUnspecified = 7,  ///< EFA is the only user up to kernel 7
 };
 
 /// enum ib_port_state of the kernel (IBTA PortState); `state` in sysfs starts with the number.
@@ -70,13 +57,13 @@ enum class PhysicalState : std::uint8_t {
 [[nodiscard]] RDMABOOT_API std::string_view name_of(PhysicalState state);
 
 /// `link_layer` in sysfs. Omni-Path says InfiniBand here, iWARP says Ethernet.
-enum class LinkLayer : std::uint8_t { kUnknown = 0, kInfiniband, kEthernet };
+enum class LinkLayer : std::uint8_t { kUnknown = 0, kInfiniBand, kEthernet };
 
 /// "InfiniBand", "Ethernet" or "unknown".
 [[nodiscard]] RDMABOOT_API std::string_view name_of(LinkLayer layer);
 
 /// What packets sent from a GID look like.
-enum class GidType : std::uint8_t { kUnknown = 0, kInfiniband, kRoceV1, kRoceV2 };
+enum class GidType : std::uint8_t { kUnknown = 0, kInfiniBand, kRoceV1, kRoceV2 };
 
 /// "InfiniBand", "RoCE v1", "RoCE v2" or "unknown".
 [[nodiscard]] RDMABOOT_API std::string_view name_of(GidType type);
@@ -160,14 +147,10 @@ struct RDMABOOT_API LinkRate {
   auto operator<=>(const LinkRate&) const = default;
 };
 
-/// Parses the number in front of "1: CA". A number this version does not know is kUnknown.
-[[nodiscard]] RDMABOOT_API core::Result<NodeType> parse_node_type(std::string_view text);
 /// Parses the number in front of "4: ACTIVE".
 [[nodiscard]] RDMABOOT_API core::Result<PortState> parse_port_state(std::string_view text);
 /// Parses the number in front of "5: LinkUp".
 [[nodiscard]] RDMABOOT_API core::Result<PhysicalState> parse_physical_state(std::string_view text);
-/// Parses "InfiniBand" and "Ethernet"; everything else is kUnknown.
-[[nodiscard]] RDMABOOT_API LinkLayer parse_link_layer(std::string_view text);
 /// Parses `gid_attrs/types/N`. "IB/RoCE v1" is told apart by the link layer of the port.
 [[nodiscard]] RDMABOOT_API GidType parse_gid_type(std::string_view text, LinkLayer layer);
 

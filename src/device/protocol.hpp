@@ -9,22 +9,9 @@
 #include <vector>
 
 #include "rdmaboot/protocol.hpp"
+#include "rdmaboot/types.hpp"
 
 namespace rdmaboot::device {
-
-/// The kernel's enum rdma_node_type (include/rdma/ib_verbs.h), shown by sysfs node_type as "1: CA".
-enum class NodeType : std::uint8_t {
-  kCa = 1,  ///< channel adapter: InfiniBand, RoCE, OPA
-  kSwitch = 2,
-  kRouter = 3,
-  kRnic = 4,  ///< iWARP
-  kUsnic = 5,
-  kUsnicUdp = 6,
-  kUnspecified = 7,  ///< EFA is the only user up to kernel 7
-};
-
-/// What ports/N/link_layer says.
-enum class LinkLayer : std::uint8_t { kUnknown, kInfiniBand, kEthernet };
 
 /// Everything that is known about one device when its protocol is decided.
 struct ProtocolEvidence {
