@@ -19,7 +19,8 @@ namespace rdmaboot::device {
 /// enum rdma_node_type of the kernel (include/rdma/ib_verbs.h); `node_type` in sysfs starts with
 /// the number, as in "1: CA".
 enum class NodeType : std::uint8_t {
-  kCa = 1,  ///< channel adapter: InfiniBand, RoCE, Omni-Path
+  kOther = 0,  ///< a number that no kernel up to 7 uses
+  kCa = 1,     ///< channel adapter: InfiniBand, RoCE, Omni-Path
   kSwitch = 2,
   kRouter = 3,
   kRnic = 4,  ///< iWARP

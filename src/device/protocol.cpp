@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "device/protocol.hpp"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "core/text.hpp"
@@ -45,14 +46,19 @@ Protocol from_node_type(const ProtocolEvidence& evidence) {
     case NodeType::kCa:
     case NodeType::kSwitch:
     case NodeType::kRouter:
+    case NodeType::kOther:
       break;
   }
   return Protocol::kUnknown;
 }
 
+bool has_infiniband_transport(NodeType type) {
+  return type == NodeType::kCa || type == NodeType::kSwitch || type == NodeType::kRouter;
+}
+
 /// What the link of one port says on its own.
 Protocol from_link(LinkLayer link, const ProtocolEvidence& evidence) {
-  if (!evidence.node_type || *evidence.node_type == NodeType::kUnspecified) {
+  if (!evidence.node_type || !has_infiniband_transport(*evidence.node_type)) {
     return Protocol::kUnknown;
   }
   switch (link) {
@@ -60,7 +66,7 @@ Protocol from_link(LinkLayer link, const ProtocolEvidence& evidence) {
       // sysfs shows Omni-Path as InfiniBand; where netlink is silent only the driver tells.
       return evidence.driver == "hfi1" ? Protocol::kOpa : Protocol::kInfiniBand;
     case LinkLayer::kEthernet:
-      return evidence.netlink == std::string_view{} ? Protocol::kUnknown : Protocol::kRoce;
+      return evidence.netlink == std::string{} ? Protocol::kUnknown : Protocol::kRoce;
     case LinkLayer::kUnknown:
       break;
   }
@@ -96,12 +102,9 @@ std::string_view protocol_name(Protocol protocol) {
   return "unknown";
 }
 
-std::optional<NodeType> node_type_from_number(unsigned number) {
-  if (number < static_cast<unsigned>(NodeType::kCa) ||
-      number > static_cast<unsigned>(NodeType::kUnspecified)) {
-    return std::nullopt;
-  }
-  return static_cast<NodeType>(number);
+NodeType node_type_from_number(unsigned number) {
+  return number <= static_cast<unsigned>(NodeType::kUnspecified) ? static_cast<NodeType>(number)
+                                                                 : NodeType::kOther;
 }
 
 std::optional<NodeType> parse_node_type(std::string_view text) {
@@ -110,16 +113,24 @@ std::optional<NodeType> parse_node_type(std::string_view text) {
     return std::nullopt;
   }
   const auto number = core::parse_number<unsigned>(text.substr(0, colon));
-  return number ? node_type_from_number(*number) : std::nullopt;
+  if (!number) {
+    return std::nullopt;
+  }
+  return node_type_from_number(*number);
 }
 
-LinkLayer parse_link_layer(std::string_view text) {
+std::optional<LinkLayer> parse_link_layer(std::string_view text) {
   const std::string_view word = core::trim(text);
   if (word == "InfiniBand") {
     return LinkLayer::kInfiniBand;
   }
   if (word == "Ethernet") {
     return LinkLayer::kEthernet;
+  }
+  constexpr std::size_t kLongestWord = 32;
+  const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
+  if (word.empty() || word.size() > kLongestWord || !std::ranges::all_of(word, is_letter)) {
+    return std::nullopt;
   }
   return LinkLayer::kUnknown;
 }
