@@ -11,7 +11,8 @@ printf '127.0.0.1 localhost\n127.0.1.1 vm\n::1 localhost\n' >"$root/etc/hosts"
 rm -f "$root/etc/resolv.conf" "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
 # The mirror is the build machine's affair; a guest has no network.
 rm -f "$root/etc/apt/sources.list" "$root/etc/apt/sources.list.d/"*
-printf 'uninitialized\n' >"$root/etc/machine-id"
+# Not a first boot: that would apply presets to all units and rebuild caches.
+printf '5f1d0a7c2b3e4d6f8091a2b3c4d5e6f7\n' >"$root/etc/machine-id"
 
 # A volatile journal without limits: nothing is lost, nothing is flushed to the disk during the boot.
 mkdir -p "$root/etc/systemd/journald.conf.d"
@@ -30,7 +31,7 @@ done
 
 mkdir -p "$root/etc/initramfs-tools/conf.d" "$root/etc/initramfs-tools/scripts/init-bottom"
 printf 'MODULES=list\nBUSYBOX=y\nCOMPRESS=zstd\n' >"$root/etc/initramfs-tools/conf.d/vmtest"
-printf 'virtio_pci\nvirtio_blk\next4\n' >>"$root/etc/initramfs-tools/modules"
+printf 'virtio_pci\nvirtio_blk\nvirtio_console\next4\n' >>"$root/etc/initramfs-tools/modules"
 install -m 755 "$here/initrd-overlay.sh" "$root/etc/initramfs-tools/scripts/init-bottom/vmtest-overlay"
 kernel=$(basename "$root"/boot/vmlinuz-* | sed 's/^vmlinuz-//')
 chroot "$root" update-initramfs -u -k "$kernel"

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Claims about the pure parts of the harness. Run by ctest (label unit)."""
+
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from harness import cpio, images, journal, scenario
+
+
+class Headers(unittest.TestCase):
+    """The "# key: value" lines."""
+
+    def test_only_the_first_comment_block_counts(self):
+        text = "#!/bin/bash\n# What it claims.\n# timeout: 90\n#  cmdline:  a=b c \n. lib\n# boots: 3\n"
+        self.assertEqual(scenario.headers(text), {"timeout": "90", "cmdline": "a=b c"})
+
+    def test_prose_with_a_colon_is_no_header(self):
+        self.assertEqual(scenario.headers("# note: something\n"), {})
+
+    def test_every_scenario_can_be_loaded(self):
+        self.assertIn("smoke", scenario.names())
+        for name in scenario.names():
+            self.assertEqual(scenario.load(name).name, name)
+
+    def test_two_scripts_are_one_scenario(self):
+        self.assertEqual(sorted(scenario.load("two-guests").scripts), ["a", "b"])
+
+
+class Export(unittest.TestCase):
+    """The journal's export format."""
+
+    def test_text_and_binary_fields_are_read(self):
+        data = b"A=1\nB\n\x03\0\0\0\0\0\0\0x\ny\nC=2\n\nA=3\n"
+        self.assertEqual(list(journal.parse_export(data)), [{"A": "1", "B": "x\ny", "C": "2"}, {"A": "3"}])
+
+    def test_a_cut_off_field_ends_the_reading(self):
+        self.assertEqual(list(journal.parse_export(b"A=1\n\nB\n\x09\0\0\0\0\0\0\0x")), [{"A": "1"}])
+
+    def test_the_timeline_is_sorted_and_has_marks_units_and_modules(self):
+        entries = [
+            {"__MONOTONIC_TIMESTAMP": "3000", "MESSAGE_ID": journal.STARTED, "UNIT": "a.service", "MESSAGE": "up"},
+            {"__MONOTONIC_TIMESTAMP": "9000", "_SOURCE_MONOTONIC_TIMESTAMP": "1000", "KMOD": "m", "MESSAGE": "in"},
+            {"__MONOTONIC_TIMESTAMP": "4000", "MESSAGE": "chatter"},
+        ]
+        kinds = [(e.kind, e.ms) for e in journal.timeline(entries, "2 mark\nbroken\n")]
+        self.assertEqual(kinds, [("module", 1.0), ("mark", 2.0), ("unit-started", 3.0)])
+
+
+class Archive(unittest.TestCase):
+    """The cpio writer, read back by whatever is there to read it."""
+
+    def test_files_modes_and_links_survive(self):
+        with tempfile.TemporaryDirectory() as name:
+            source = pathlib.Path(name)
+            (source / "lib").mkdir()
+            (source / "lib/run").write_text("#!/bin/sh\n")
+            (source / "lib/run").chmod(0o755)
+            (source / "link").symlink_to("lib/run")
+            archive = cpio.Writer()
+            archive.tree("over", source)
+            data = archive.bytes()
+        self.assertEqual(len(data) % 4, 0)
+        for word in (b"over/usr/lib/run\0", b"over/link\0", b"TRAILER!!!\0", b"000081ED", b"0000A1FF"):
+            self.assertIn(word, data)
+        reader = shutil.which("cpio") or shutil.which("bsdcpio")
+        if reader:
+            listed = subprocess.run([reader, "-t"], input=data, stdout=subprocess.PIPE, check=True).stdout
+            self.assertIn("over/usr/lib/run", listed.decode().split())
+
+
+class Inputs(unittest.TestCase):
+    """What images are made of."""
+
+    def test_a_line_for_another_release_is_left_out(self):
+        self.assertIn("libspdlog1.10", images.package_list("rootfs", images.RELEASES["debian12"]))
+        self.assertNotIn("libspdlog1.10", images.package_list("rootfs", images.RELEASES["debian13"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
