@@ -62,7 +62,7 @@ void read_auxiliary_functions(const std::string& root, const Outside& outside, F
 }
 
 void read_pci_functions(const std::string& root, const Outside& outside, Facts& facts) {
-  for (const device::HardwareEntry& entry : device::hardware_table()) {
+  for (const device::HardwareRow& entry : device::hardware_table()) {
     if (entry.binding != device::Binding::kExplicitLoad) {
       continue;
     }

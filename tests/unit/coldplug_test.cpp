@@ -141,7 +141,7 @@ TEST(Unit, HasAConditionForEveryAdapterThatTheProgramLooksAt) {
   text << file.rdbuf();
   ASSERT_THAT(text.str(), HasSubstr("[Unit]"));
   int looked_at = 0;
-  for (const device::HardwareEntry& entry : device::hardware_table()) {
+  for (const device::HardwareRow& entry : device::hardware_table()) {
     if (entry.binding == device::Binding::kExplicitLoad) {
       ++looked_at;
       EXPECT_THAT(text.str(), HasSubstr("ConditionPathExistsGlob=|/sys/bus/pci/drivers/" +
