@@ -258,7 +258,9 @@ Result<NetlinkAnswer> decode_netlink_datagram(std::span<const std::byte> datagra
   NetlinkAnswer answer;
   while (!datagram.empty() && !answer.complete) {
     const auto* header = static_cast<const nlmsghdr*>(static_cast<const void*>(datagram.data()));
-    if (!mnl_nlmsg_ok(header, static_cast<int>(datagram.size()))) {
+    // Not mnl_nlmsg_ok(): it takes a length of 2 GiB and more for a negative one and lets it pass.
+    if (datagram.size() < kHeaderSize || header->nlmsg_len < kHeaderSize ||
+        header->nlmsg_len > datagram.size()) {
       return malformed("message", "expected the length to end with the datagram");
     }
     const std::span<const std::byte> payload =

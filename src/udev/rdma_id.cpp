@@ -162,11 +162,14 @@ Result<IdFacts> gather_facts(const IdRequest& request,
     return tl::make_unexpected(std::move(links.error()));
   }
   facts.evidence.link_layers = std::move(*links);
-  facts.evidence.driver = link_target_name(directory + "/device/driver");
+  // DEVICE/infiniband/NAME: two up is the card. For a software device that is /sys/devices/virtual,
+  // which is no device.
+  const std::string parent = directory + "/../..";
+  facts.evidence.driver = link_target_name(parent + "/driver");
   if (netlink) {
     facts.evidence.netlink = netlink->protocol;
   }
-  facts.has_parent_device = ::access((directory + "/device").c_str(), F_OK) == 0;
+  facts.has_parent_device = ::access((parent + "/subsystem").c_str(), F_OK) == 0;
   facts.has_parent_netdev = ::access((directory + "/parent").c_str(), F_OK) == 0;
   facts.hca_type = optional_attribute(directory + "/hca_type");
   facts.board_id = optional_attribute(directory + "/board_id");
