@@ -189,22 +189,22 @@ barrier() {
 }
 
 # peer_up: gives the NIC between the guests its address (10.77.0.1 for a, 10.77.0.2 for b) and waits for the other.
-# Sets peer_nic, peer_own and peer_other.
+# Sets PEER_NIC, PEER_OWN and PEER_OTHER.
 peer_up() {
     # shellcheck disable=SC2034 # for the scenario
     case $GUEST in
-    a) peer_own=10.77.0.1 peer_other=10.77.0.2 ;;
-    b) peer_own=10.77.0.2 peer_other=10.77.0.1 ;;
+    a) PEER_OWN=10.77.0.1 PEER_OTHER=10.77.0.2 ;;
+    b) PEER_OWN=10.77.0.2 PEER_OTHER=10.77.0.1 ;;
     *) fail "peer_up is for scenarios of two guests" ;;
     esac
     local path
     for path in /sys/class/net/*/address; do
         if [[ $(<"$path") == 52:54:00:77:00:0* ]]; then
             path=${path%/address}
-            peer_nic=${path##*/}
+            PEER_NIC=${path##*/}
         fi
     done
-    ip address add "$peer_own/24" dev "$peer_nic"
-    ip link set "$peer_nic" up
+    ip address add "$PEER_OWN/24" dev "$PEER_NIC"
+    ip link set "$PEER_NIC" up
     barrier peer_up >/dev/null
 }

@@ -7,10 +7,10 @@
 
 peer_up
 for type in rxe siw; do
-    rdma link add "${type}0" type "$type" netdev "$peer_nic"
+    rdma link add "${type}0" type "$type" netdev "$PEER_NIC"
     modprobe rdma_ucm
     wait_for 10 test -e /dev/infiniband/rdma_cm
-    rping -s -a "$peer_own" -P &
+    rping -s -a "$PEER_OWN" -P &
     server=$!
     assert_eq "$(barrier "$type-server-is-up" "from a")" "from b"
     barrier "$type-client-is-done" >/dev/null
