@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+// The late half of the program: what needs libsystemd, libudev and the logger, in a shared object
+// of its own (rdma-load-modules-late.so beside the program). Linking it would double the time from
+// exec to the first finit_module(2); this way it is mapped while workers are busy, or never.
+
+#include <cstdint>
+
+extern "C" {
+
+/// One journal entry; texts end with NUL and are copied. `kmod` may be null: no module fields.
+struct RdmabootLateEntry {
+  int level;  ///< of program::Level
+  const char* message;
+  const char* kmod;
+  const char* result;
+  std::int64_t usec;
+  const char* list;
+};
+
+/// The functions of the late half. None throws.
+struct RdmabootLateHalf {
+  void (*log)(const RdmabootLateEntry* entry);
+  /// Waits for what the live modules promise for the RDMA devices present (see sync.hpp), for at
+  /// most `wait_usec` microseconds, and logs what did not come. Returns whether all came.
+  bool (*synchronise)(std::int64_t wait_usec);
+};
+
+/// The only symbol of the shared object.
+const RdmabootLateHalf* rdmaboot_late_half();
+}

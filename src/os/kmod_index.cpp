@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "os/kmod_index.hpp"
+
+#include <array>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/text.hpp"
+#include "core/unique_handle.hpp"
+
+namespace rdmaboot::os {
+
+ModuleState module_state(std::string_view sys, const std::string& name) {
+  const std::string directory = std::string(sys) + "/module/" + name;
+  const core::UniqueFd file(::open((directory + "/initstate").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    return ::access(directory.c_str(), F_OK) == 0 ? ModuleState::kUnnamed : ModuleState::kAbsent;
+  }
+  std::array<char, 16> text{};
+  const ssize_t got = ::read(file.get(), text.data(), text.size());
+  if (got <= 0) {
+    // The attribute of a module that went away while it was read.
+    return ModuleState::kGoing;
+  }
+  const std::string_view state =
+      core::trim(std::string_view(text.data(), static_cast<std::size_t>(got)));
+  if (state == "live") {
+    return ModuleState::kLive;
+  }
+  return state == "coming" ? ModuleState::kComing : ModuleState::kGoing;
+}
+
+}  // namespace rdmaboot::os
