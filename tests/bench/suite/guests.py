@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Boots benchmark guests with the harness of tests/vm: same images, same machines, same way to get results out."""
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+from importlib.machinery import SourceFileLoader
+
+VM = pathlib.Path(__file__).resolve().parent.parent.parent / "vm"
+sys.path.insert(0, str(VM))
+
+from harness import images, machine, scenario  # noqa: E402
+from harness.common import OUT, REPO, HarnessError, machine_slots, main_guard, say  # noqa: E402
+
+GUEST = REPO / "tests" / "bench" / "guest"
+# Tracing of program starts from the first moment on, on the clock that systemd uses.
+BOOT_TRACE = "trace_clock=mono trace_buf_size=8M trace_event=sched:sched_process_exec,task:task_newtask"
+
+
+def _runner():
+    """tests/vm/run as a module (it has no suffix, so the import statement does not find it)."""
+    loader = SourceFileLoader("vm_run", str(VM / "run"))
+    spec = importlib.util.spec_from_loader("vm_run", loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+RUNNER = _runner()
+
+
+@dataclasses.dataclass
+class Guest(scenario.Scenario):
+    """One boot that measures: a scenario whose script is guest/bench.sh, with early files of its own."""
+
+    early: pathlib.Path = GUEST / "no-early-files"
+
+    @property
+    def early_files(self):
+        return self.early
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """What is installed in a guest, and what is changed in it: kernel arguments, and files (path to text) that are
+    there before PID 1 starts. Text None makes a link to /dev/null, which masks a unit or a rules file."""
+
+    image: str
+    cmdline: str = ""
+    files: tuple = ()
+
+
+class Guests:
+    """Boots guests one after the other; use it in a `with` block.
+
+    exclusive: no other guest of the harness runs on this machine while one of ours does.
+    """
+
+    def __init__(self, bench, release, debs, exclusive):
+        self.bench = bench
+        self.release = release
+        self.exclusive = exclusive
+        self.images = {}
+        self.given_debs = debs
+        self.out = OUT / f"bench-{bench}"
+        self.count = 0
+
+    def __enter__(self):
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir(parents=True)
+        self.scratch = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp", prefix="vmbench-"))
+        self.held = contextlib.ExitStack()
+        return self
+
+    def __exit__(self, *_):
+        self.held.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def image(self, variant):
+        """The image of a variant, built when it is not cached, and kept while we run."""
+        if variant not in self.images:
+            debs = RUNNER.debs_of(self.release, self.given_debs) if variant == "rdma-boot" else None
+            image = images.image(self.release, variant, (), debs)
+            self.held.enter_context(images.in_use(image.root.parent))
+            self.held.enter_context(images.in_use(image.pool.parent))
+            self.images[variant] = image
+        return self.images[variant]
+
+    def early_files(self, files):
+        """The directory with a variant's files."""
+        directory = pathlib.Path(tempfile.mkdtemp(dir=self.scratch))
+        for path, text in files:
+            target = directory / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if text is None:
+                target.symlink_to("/dev/null")
+            else:
+                target.write_text(text, encoding="utf-8")
+        return directory
+
+    def boot(self, name, variant, arguments, timeout):
+        """Boots a Variant; arguments (key to value) reach the guest's half as VMTEST_KEY. Returns its result.json."""
+        image = self.image(variant.image)
+        self.count += 1
+        words = {"bench": self.bench, **arguments}
+        guest = Guest(
+            f"bench-{self.bench}-{name}",
+            {"": GUEST / "bench.sh"},
+            [self.release],
+            variant=variant.image,
+            timeout=timeout,
+            cmdline=" ".join([variant.cmdline, *(f"vmtest.{key}={value}" for key, value in words.items())]),
+            payload=("tests/bench/guest/*.py",),
+            early=self.early_files(variant.files),
+        )
+        options = dataclasses.make_dataclass("Options", ["image", "kvm"])(self.release, machine.kvm_works(image))
+        out = self.out / f"{self.count:03}-{name}"
+        with machine_slots((os.cpu_count() or 1) if self.exclusive else 1):
+            say(f"boot {self.count}: {name}")
+            status = RUNNER.run_guest(guest, "", image, options, out, self.scratch, None)
+        result = out / "out" / "result.json"
+        if status != 0 or not result.exists():
+            raise HarnessError(f"the guest ended with status {status}, see {out}")
+        return json.loads(result.read_text(encoding="utf-8"))
