@@ -112,7 +112,7 @@ std::string unit_name_from_path(std::string_view path, std::string_view suffix) 
     }
   }
   if (out.empty()) {
-    out = "-";
+    out += '-';
   }
   out += suffix;
   return out;
