@@ -376,14 +376,16 @@ std::optional<std::string> SysfsReader::own_netdev(const Device& device, const P
     }
     const auto type = text(*sibling, "type", Missing::kIsNormal);
     const auto place = text(*sibling, "dev_port", Missing::kIsNormal);
-    if (!type || !place ||
+    // An IPoIB child shares the port's number and says whose child it is.
+    const bool is_child = !ethernet && sibling->attribute("parent").has_value();
+    if (!type || !place || is_child ||
         parse_number<unsigned>(*type) != (ethernet ? kEthernetType : kIpoibType) ||
         parse_number<std::uint32_t>(*place) != port.number.value - 1) {
       continue;
     }
     if (found) {
-      // Representors and IPoIB children sit beside the port's own netdev with the same number:
-      // better no answer than a wrong one.
+      // Representors sit beside the port's own netdev with the same number: better no answer than
+      // a wrong one.
       return std::nullopt;
     }
     found = name;
