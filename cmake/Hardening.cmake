@@ -30,6 +30,10 @@ else()
                       $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
   add_compile_definitions($<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
 endif()
+if(RDMABOOT_FUZZ)
+  # Everything, the library too: without its edges counted a fuzzer is blind and gives up at once.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,--as-needed)
 
 if(RDMABOOT_COVERAGE)
