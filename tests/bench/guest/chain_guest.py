@@ -62,12 +62,13 @@ def modules():
 def units():
     """Unit to its times in ms since boot, and its state."""
     found = {}
-    text = output("systemctl", "show", "-p", "Id,ActiveState,Result,ConditionResult," + ",".join(TIMES.values()), *UNITS)
+    text = output("systemctl", "show", "-p", "Id,ActiveState,Result,ConditionResult,ExecMainPID," + ",".join(TIMES.values()), *UNITS)
     for block in text.strip().split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         one = {name: int(values.get(key) or 0) / 1000 for name, key in TIMES.items()}
         found[values["Id"]] = {**{key: value for key, value in one.items() if value}, "state": values["ActiveState"],
-                               "result": values.get("Result", ""), "condition": values.get("ConditionResult", "")}  # fmt: skip
+                               "result": values.get("Result", ""), "condition": values.get("ConditionResult", ""),
+                               "pid": int(values.get("ExecMainPID") or 0)}  # fmt: skip
     return found
 
 

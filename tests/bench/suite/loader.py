@@ -134,9 +134,9 @@ def measure(options):
         raw = guests.boot("loader", variant, arguments, timeout)
     figures = figures_of(raw)
     machine = [
-        f"Guest: kernel {raw['kernel']}, 2 CPUs emulated by software (QEMU TCG), 2 GB. Ratios compare well, absolute",
-        "  times are several times those of hardware.",
-        "Per run: load, note the modules, remove all of them again, check that the state is that of the start. Methods",
-        "  take turns. Cold: page cache dropped before, so the program, the module index and the files come from the disk.",
+        f"Guest: kernel {raw['kernel']}, 2 CPUs emulated by software (QEMU TCG), 2 GB. Ratios compare well, absolute "
+        "times are several times those of hardware.",
+        "Per run: load, note the modules, remove all of them again, check that the state is that of the start. Methods "
+        "take turns. Cold: page cache dropped before, so the program, the module index and the files come from the disk.",
     ]
     return figures, "Loading module lists", body_of(raw, figures, runs), machine, raw
