@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include <unistd.h>
+
 #include "temporary_directory.hpp"
 
 namespace rdmaboot::test {
@@ -22,7 +24,7 @@ namespace rdmaboot::test {
 class RecordedTree : public TemporaryDirectory {
  public:
   /// @param names recordings in tests/data/umockdev, without the ending
-  RecordedTree(std::initializer_list<std::string_view> names) {
+  RecordedTree(std::initializer_list<std::string_view> names) : TemporaryDirectory(memory()) {
     for (const std::string_view name : names) {
       add_recording(name);
     }
@@ -60,6 +62,13 @@ class RecordedTree : public TemporaryDirectory {
   }
 
  private:
+  /// sysfs lives in memory, and its thousands of files should here too where that is possible.
+  static std::filesystem::path memory() {
+    const std::filesystem::path shared = "/dev/shm";
+    return ::access(shared.c_str(), W_OK | X_OK) == 0 ? shared
+                                                      : std::filesystem::temp_directory_path();
+  }
+
   struct Record {
     std::string path;
     std::string subsystem;

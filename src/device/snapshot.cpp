@@ -92,10 +92,12 @@ Snapshot read_once(const os::Tree& tree, const Listing& listing, const SnapshotO
                    const SnapshotSeams& seams) {
   Snapshot snapshot;
   SysfsReader reader(tree, snapshot.notes);
+  // Verbs can tell the GIDs in one call; sysfs is read for those that it does not tell.
+  const SysfsReader::Tables tables{.gids = options.gids && !seams.verbs, .pkeys = options.pkeys};
   auto nodes = reader.read_character_devices();
   for (std::size_t i = 0; i < listing.devices.size(); ++i) {
-    Device device =
-        reader.read_device(listing.directories[i], listing.devices[i].name, listing.links[i]);
+    Device device = reader.read_device(listing.directories[i], listing.devices[i].name,
+                                       listing.links[i], tables);
     device.character_devices = std::move(nodes[device.name]);
     std::sort(device.character_devices.begin(), device.character_devices.end(),
               [](const CharacterDevice& a, const CharacterDevice& b) { return a.name < b.name; });
@@ -117,13 +119,10 @@ Snapshot read_once(const os::Tree& tree, const Listing& listing, const SnapshotO
   for (Device& device : snapshot.devices) {
     const bool has_gids =
         std::find(with_gids.begin(), with_gids.end(), device.name) != with_gids.end();
-    if (options.gids && !has_gids) {
+    if (options.gids && !tables.gids && !has_gids) {
       reader.read_gids(device);
     }
     clear_gid_types_of_iwarp(device);
-    if (options.pkeys) {
-      reader.read_pkeys(device);
-    }
     reader.read_netdevs(device);
   }
   return snapshot;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -20,9 +21,9 @@ using os::Directory;
 
 /// Most notes kept of one snapshot: enough for a person, and a bound for a tree full of rubbish.
 constexpr std::size_t kNoteLimit = 1000;
-/// ARPHRD_INFINIBAND: the `type` of an IPoIB netdev.
-constexpr unsigned kIpoibType = 32;
-constexpr unsigned kEthernetType = 1;
+/// `type` of a netdev: ARPHRD_ETHER and ARPHRD_INFINIBAND of <linux/if_arp.h>.
+constexpr std::string_view kEthernetType = "1";
+constexpr std::string_view kIpoibType = "32";
 
 Result<std::uint32_t> parse_capabilities(std::string_view text) {
   const auto value = Lid::parse(text);  // the same spelling: "0x2651e848"
@@ -165,7 +166,7 @@ std::vector<std::uint32_t> SysfsReader::table_of(const Directory& directory) {
 }
 
 Device SysfsReader::read_device(const Directory& directory, std::string name,
-                                const std::string& link) {
+                                const std::string& link, Tables tables) {
   Device device;
   device.name = std::move(name);
   device.sysfs_path = os::resolve_link(kRdmaClass, link.empty() ? device.name : link);
@@ -187,7 +188,7 @@ Device SysfsReader::read_device(const Directory& directory, std::string name,
     device.parent_path = os::resolve_link(device.sysfs_path, *parent);
     read_parent(device);
   }
-  read_ports(device, directory);
+  read_ports(device, directory, tables);
   return device;
 }
 
@@ -217,7 +218,7 @@ void SysfsReader::read_parent(Device& device) {
   }
 }
 
-void SysfsReader::read_ports(Device& device, const Directory& directory) {
+void SysfsReader::read_ports(Device& device, const Directory& directory, Tables tables) {
   const auto ports = subdirectory_of(directory, "ports");
   if (!ports) {
     return;
@@ -232,6 +233,12 @@ void SysfsReader::read_ports(Device& device, const Directory& directory) {
     }
     if (const auto port = subdirectory_of(*ports, name)) {
       device.ports.push_back(read_port(*port, *number));
+      if (tables.gids) {
+        read_port_gids(*port, device.ports.back());
+      }
+      if (tables.pkeys) {
+        read_port_pkeys(*port, device.ports.back());
+      }
     }
   }
   // "01" and "1" would be one port twice.
@@ -297,18 +304,15 @@ void SysfsReader::read_port_gids(const Directory& port_directory, Port& port) {
   }
 }
 
-void SysfsReader::read_pkeys(Device& device) {
-  for (Port& port : device.ports) {
-    const auto pkeys =
-        directory_of(device.sysfs_path + "/ports/" + std::to_string(port.number.value) + "/pkeys");
-    if (!pkeys) {
-      continue;  // iWARP has none
-    }
-    for (const std::uint32_t index : table_of(*pkeys)) {
-      const auto pkey = parsed<PKey>(*pkeys, std::to_string(index), PKey::parse);
-      if (pkey && pkey->partition() != 0) {
-        port.pkeys.push_back({index, *pkey});
-      }
+void SysfsReader::read_port_pkeys(const Directory& port_directory, Port& port) {
+  const auto pkeys = subdirectory_of(port_directory, "pkeys");
+  if (!pkeys) {
+    return;  // iWARP has none
+  }
+  for (const std::uint32_t index : table_of(*pkeys)) {
+    const auto pkey = parsed<PKey>(*pkeys, std::to_string(index), PKey::parse);
+    if (pkey && pkey->partition() != 0) {
+      port.pkeys.push_back({index, *pkey});
     }
   }
 }
@@ -356,41 +360,35 @@ void SysfsReader::read_character_class(
   }
 }
 
-std::optional<std::string> SysfsReader::own_netdev(const Device& device, const Port& port) {
-  if (device.parent_path.empty()) {
-    // Soft-RoCE names the netdev it sits on.
-    const auto directory = directory_of(device.sysfs_path);
-    return directory ? text(*directory, "parent", Missing::kIsNormal) : std::nullopt;
+std::vector<SysfsReader::Sibling> SysfsReader::siblings_of(const Device& device) {
+  std::vector<Sibling> siblings;
+  const auto netdevs = directory_of(device.parent_path + "/net");
+  if (!netdevs) {
+    return siblings;
   }
-  const std::string net = device.parent_path + "/net";
-  const auto siblings = directory_of(net);
-  if (!siblings) {
-    return std::nullopt;
-  }
-  const bool ethernet = port.link_layer == LinkLayer::kEthernet;
-  std::optional<std::string> found;
-  for (const std::string& name : entries_of(*siblings)) {
-    const auto sibling = subdirectory_of(*siblings, name);
-    if (!sibling) {
+  for (const std::string& name : entries_of(*netdevs)) {
+    const auto netdev = subdirectory_of(*netdevs, name);
+    if (!netdev) {
       continue;
     }
-    const auto type = text(*sibling, "type", Missing::kIsNormal);
-    const auto place = text(*sibling, "dev_port", Missing::kIsNormal);
-    // An IPoIB child shares the port's number and says whose child it is.
-    const bool is_child = !ethernet && sibling->attribute("parent").has_value();
-    if (!type || !place || is_child ||
-        parse_number<unsigned>(*type) != (ethernet ? kEthernetType : kIpoibType) ||
-        parse_number<std::uint32_t>(*place) != port.number.value - 1) {
+    const auto type = text(*netdev, "type", Missing::kIsNormal);
+    const auto place = text(*netdev, "dev_port", Missing::kIsNormal);  // counted from 0
+    const auto port = place ? parse_number<std::uint32_t>(core::trim(*place)) : std::nullopt;
+    if (!type || !port || *port >= std::numeric_limits<std::uint32_t>::max()) {
       continue;
     }
-    if (found) {
-      // Representors sit beside the port's own netdev with the same number: better no answer than
-      // a wrong one.
-      return std::nullopt;
+    Sibling sibling;
+    sibling.name = name;
+    sibling.port = *port + 1;
+    if (core::trim(*type) == kEthernetType) {
+      sibling.layer = LinkLayer::kEthernet;
+    } else if (core::trim(*type) == kIpoibType && !netdev->attribute("parent")) {
+      // An IPoIB child shares the port's number, and says whose child it is.
+      sibling.layer = LinkLayer::kInfiniBand;
     }
-    found = name;
+    siblings.push_back(std::move(sibling));
   }
-  return found;
+  return siblings;
 }
 
 void SysfsReader::add_netdev(Port& port, const std::string& name) {
@@ -399,22 +397,38 @@ void SysfsReader::add_netdev(Port& port, const std::string& name) {
   if (!is_netdev_name(name) || known != port.netdevs.end()) {
     return;
   }
-  Netdev netdev;
-  netdev.name = name;
-  if (const auto directory = directory_of("/sys/class/net/" + name)) {
-    if (const auto index = text(*directory, "ifindex", Missing::kIsNormal)) {
-      netdev.index = parse_number<std::uint32_t>(core::trim(*index));
+  const auto [index, is_new] = netdev_indexes_.try_emplace(name);
+  if (is_new) {
+    if (const auto directory = directory_of("/sys/class/net/" + name)) {
+      if (const auto number = text(*directory, "ifindex", Missing::kIsNormal)) {
+        index->second = parse_number<std::uint32_t>(core::trim(*number));
+      }
     }
   }
-  port.netdevs.push_back(std::move(netdev));
+  port.netdevs.push_back({name, index->second});
 }
 
 void SysfsReader::read_netdevs(Device& device) {
+  std::vector<Sibling> siblings;
+  std::optional<std::string> below;
+  if (!device.parent_path.empty()) {
+    siblings = siblings_of(device);
+  } else if (const auto directory = directory_of(device.sysfs_path)) {
+    below = text(*directory, "parent", Missing::kIsNormal);  // what soft-RoCE sits on
+  }
   for (Port& port : device.ports) {
-    if (port.netdevs.empty()) {
-      if (const auto own = own_netdev(device, port)) {
-        add_netdev(port, *own);
-      }
+    const auto is_own = [&port](const Sibling& sibling) {
+      return sibling.port == port.number.value && sibling.layer == port.link_layer;
+    };
+    const auto own = std::find_if(siblings.begin(), siblings.end(), is_own);
+    // Representors sit beside the port's own netdev with the same number: better no answer than a
+    // wrong one.
+    const bool only_one =
+        own != siblings.end() && std::find_if(own + 1, siblings.end(), is_own) == siblings.end();
+    if (port.netdevs.empty() && only_one && port.link_layer != LinkLayer::kUnknown) {
+      add_netdev(port, own->name);
+    } else if (port.netdevs.empty() && below) {
+      add_netdev(port, *below);
     }
     for (const GidEntry& entry : port.gids) {
       add_netdev(port, entry.netdev);

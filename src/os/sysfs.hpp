@@ -21,7 +21,7 @@ inline constexpr std::size_t kAttributeLimit = 4096;
 /// ones are GID tables (256) and device classes.
 inline constexpr std::size_t kDirectoryLimit = 4096;
 
-/// An open directory. Safe to read from several threads.
+/// An open directory. Not thread-safe: listing it moves its file position.
 class Directory {
  public:
   /// @param path for messages only
