@@ -4,6 +4,8 @@
 #include <exception>
 #include <string>
 
+#include "core/clock.hpp"
+#include "load-modules/sync_wait.hpp"
 #include "program/log.hpp"
 
 namespace {
@@ -28,8 +30,19 @@ void log_entry(const RdmabootLateEntry* entry) {
   }
 }
 
-bool synchronise(std::int64_t) {
-  return true;
+bool synchronise(std::int64_t wait_usec) {
+  using namespace rdmaboot;
+  try {
+    const core::MonotonicClock clock;
+    const auto missing = load_modules::wait_for_promises({}, clock, core::Microseconds(wait_usec));
+    for (const load_modules::Missing& thing : missing) {
+      program::log(Level::kWarning, "waited in vain for " + thing.what);
+    }
+    return missing.empty();
+  } catch (const std::exception& failure) {
+    program::log(Level::kWarning, std::string("not waiting for devices: ") + failure.what());
+    return false;
+  }
 }
 
 constexpr RdmabootLateHalf kLateHalf = {log_entry, synchronise};
