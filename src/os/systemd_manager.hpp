@@ -1,51 +1,49 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-// PID 1, asked directly over its private socket: that works long before there is a message bus, and
-// a question is answered after the events that reached PID 1 before it.
+// What PID 1 knows of units, asked over its private socket: before sysinit.target there is no
+// D-Bus daemon yet.
 
-#include <chrono>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "core/unique_handle.hpp"
 #include "rdmaboot/result.hpp"
 
 namespace rdmaboot::os {
 
-/// A connection to systemd's manager object. Root only. Not thread-safe.
+/// A connection to systemd as PID 1. Needs to be root. Not thread-safe.
 class SystemdManager {
  public:
-  /// Where PID 1 listens; missing when systemd is not PID 1.
-  static constexpr const char* kSocket = "/run/systemd/private";
+  /// Connects to `socket`.
+  /// Errors: ENOENT where systemd is not PID 1 or hides the socket; errno of the connection.
+  [[nodiscard]] static core::Result<SystemdManager> connect(
+      const std::string& socket = "/run/systemd/private");
 
-  /// Connects.
-  /// @param patience how long one question may take
-  /// Errors: ENOENT when `socket` does not exist, ECONNREFUSED, EACCES, ETIMEDOUT.
-  [[nodiscard]] static core::Result<SystemdManager> connect(const std::string& socket,
-                                                            std::chrono::microseconds patience);
-  SystemdManager(SystemdManager&&) noexcept;
-  SystemdManager& operator=(SystemdManager&&) noexcept;
-  ~SystemdManager();
+  /// Calls `changed` from `event`'s loop after PID 1 told of any change of a unit or a job.
+  /// `changed` must outlive this object's attachment; it must not throw.
+  /// Errors: errno of sd-bus.
+  [[nodiscard]] core::Result<void> watch(sd_event* event, std::function<void()> changed);
 
-  /// ActiveState of a unit: "active", "inactive", ...; "inactive" for one that does not exist.
-  /// Asking makes PID 1 load the unit.
-  [[nodiscard]] core::Result<std::string> active_state(const std::string& unit);
-
-  /// From now on changed() tells about changes of this unit's properties.
-  [[nodiscard]] core::Result<void> watch(const std::string& unit);
-
-  /// Takes what has arrived. Returns whether a watched unit changed since the last call.
-  /// Errors: the connection is lost (PID 1 was re-executed).
-  [[nodiscard]] core::Result<bool> changed();
-
-  /// For poll(2): the descriptor, and the events to wait for now.
-  [[nodiscard]] int fd() const;
-  [[nodiscard]] short events() const;
+  /// The ActiveState ("active", "inactive", "activating", ...) of each of `units`; a unit that
+  /// systemd has never heard of is "inactive". One round trip.
+  /// Errors: errno of the call; EBADMSG for an answer that is not of the documented form.
+  [[nodiscard]] core::Result<std::map<std::string, std::string>> active_states(
+      const std::vector<std::string>& units);
 
  private:
-  struct Connection;
-  explicit SystemdManager(std::unique_ptr<Connection> connection);
-  std::unique_ptr<Connection> connection_;
+  using Bus = core::UniqueHandle<sd_bus, sd_bus_flush_close_unref>;
+  explicit SystemdManager(Bus bus) : bus_(std::move(bus)) {}
+
+  Bus bus_;
+  // On the heap: sd-bus keeps its address, and this object may be moved.
+  std::unique_ptr<std::function<void()>> changed_;
 };
 
 }  // namespace rdmaboot::os
