@@ -3,8 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdlib>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -12,7 +11,9 @@
 
 #include <libudev.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "core/file.hpp"
@@ -29,6 +30,7 @@ using core::Microseconds;
 constexpr std::size_t kAttributeLimit = 4096;
 /// More entries than this are not read from one directory of sysfs.
 constexpr std::size_t kMostEntries = 4096;
+constexpr int kMostEvents = 10000;
 constexpr Microseconds kLookAnyway = std::chrono::seconds(1);
 constexpr int kArphrdInfiniband = 32;  // linux/if_arp.h
 
@@ -106,102 +108,116 @@ void read_interfaces(const SyncPlaces& places, SyncSnapshot& snapshot) {
   }
 }
 
-/// Asks udev's database and, where udev has tagged the device for it, PID 1.
+/// Asks udev's database about each device, and PID 1 about those that udev has tagged for it.
 void ask_udev_and_systemd(const SyncPlaces& places, os::SystemdManager& manager,
-                          SyncDevice& device) {
-  const std::string path = real_path(places.sys + "/class/infiniband/" + device.name);
+                          std::vector<SyncDevice>& devices) {
   const Udev udev(udev_new());
-  const Device record(udev ? udev_device_new_from_syspath(udev.get(), path.c_str()) : nullptr);
-  device.udev_done = record && udev_device_get_is_initialized(record.get()) > 0;
-  device.wanted_by_systemd = record && udev_device_has_tag(record.get(), "systemd") > 0;
-  if (!device.udev_done || !device.wanted_by_systemd) {
-    return;
+  std::vector<std::string> units;
+  for (SyncDevice& device : devices) {
+    const std::string path = real_path(places.sys + "/class/infiniband/" + device.name);
+    const Device record(udev ? udev_device_new_from_syspath(udev.get(), path.c_str()) : nullptr);
+    device.udev_done = record && udev_device_get_is_initialized(record.get()) > 0;
+    device.wanted_by_systemd = record && udev_device_has_tag(record.get(), "systemd") > 0;
+    units.push_back(core::unit_name_from_path(path, ".device"));
   }
-  const std::string unit = core::unit_name_from_path(path, ".device");
-  // Watch, then ask: a change in between is not lost.
-  const auto watched = manager.watch(unit);
-  const auto state = manager.active_state(unit);
-  device.systemd_knows = watched && state && *state == "active";
+  const auto states = manager.active_states(units);
+  for (std::size_t i = 0; states && i < devices.size(); ++i) {
+    const auto found = states->find(units[i]);
+    devices[i].systemd_knows = found != states->end() && found->second == "active";
+  }
 }
 
 bool live(const SyncPlaces& places, const std::string& module) {
   return os::module_state(places.sys, module) == os::ModuleState::kLive;
 }
 
-/// Everything that may tell that something has changed.
+using Event = core::UniqueHandle<sd_event, sd_event_unref>;
+
+/// Wakes the loop up; what happened is of no interest, the snapshot is read anew.
+int drain_monitor(sd_event_source*, int, std::uint32_t, void* user) {
+  for (int i = 0; i < kMostEvents; ++i) {
+    if (!Device(udev_monitor_receive_device(static_cast<udev_monitor*>(user)))) {
+      break;
+    }
+  }
+  return 0;
+}
+
+int drain_inotify(sd_event_source*, int fd, std::uint32_t, void*) {
+  alignas(inotify_event) std::array<char, 4096> buffer{};
+  for (int i = 0; i<kMostEvents&& ::read(fd, buffer.data(), buffer.size())> 0; ++i) {
+  }
+  return 0;
+}
+
+/// Everything that may tell that something has changed. What cannot be opened is done without:
+/// there is a look every second anyway.
 class EventSources {
  public:
   explicit EventSources(const SyncPlaces& places) : udev_(udev_new()) {
+    sd_event* raw = nullptr;
+    sd_event_new(&raw);
+    event_.reset(raw);
     for (const char* const group : {"kernel", "udev"}) {
       add_monitor(group);
     }
-    // Nodes appear without an event of their own: devtmpfs makes them before the uevent, but the
-    // directory itself may come with the first of them.
+    // The directory itself may come only with the first node.
     inotify_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    if (inotify_) {
-      const std::string directory = places.dev + "/infiniband";
-      if (::inotify_add_watch(inotify_.get(), directory.c_str(), IN_CREATE | IN_MOVED_TO) < 0) {
-        ::inotify_add_watch(inotify_.get(), places.dev.c_str(), IN_CREATE);
-      }
+    const std::string directory = places.dev + "/infiniband";
+    if (::inotify_add_watch(inotify_.get(), directory.c_str(), IN_CREATE | IN_MOVED_TO) < 0) {
+      ::inotify_add_watch(inotify_.get(), places.dev.c_str(), IN_CREATE);
+    }
+    if (event_ && inotify_) {
+      sd_event_add_io(event_.get(), nullptr, inotify_.get(), EPOLLIN, drain_inotify, nullptr);
     }
   }
 
-  /// Returns after an event or at the end of `time`.
-  void wait(Microseconds time, os::SystemdManager* manager) {
-    std::vector<pollfd> polled;
-    for (const Monitor& monitor : monitors_) {
-      polled.push_back({udev_monitor_get_fd(monitor.get()), POLLIN, 0});
+  void listen_to(os::SystemdManager& manager) {
+    if (event_) {
+      static_cast<void>(manager.watch(event_.get(), [] {}));
     }
-    if (inotify_) {
-      polled.push_back({inotify_.get(), POLLIN, 0});
+  }
+
+  /// Returns after events (all that are there are taken) or at the end of `time`.
+  void wait(Microseconds time) {
+    auto timeout = static_cast<std::uint64_t>(time.count());
+    int taken = event_ ? 1 : -1;
+    for (int i = 0; taken > 0 && i < kMostEvents; ++i) {
+      taken = sd_event_run(event_.get(), timeout);
+      timeout = 0;
     }
-    if (manager != nullptr) {
-      polled.push_back({manager->fd(), manager->events(), 0});
+    if (taken < 0) {
+      // No loop (no memory, no descriptors): what is left is to look again later.
+      constexpr int kMilliseconds = 100;
+      ::poll(nullptr, 0, kMilliseconds);
     }
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
-    const timespec timeout = {static_cast<time_t>(seconds.count()),
-                              static_cast<long>(std::chrono::nanoseconds(time - seconds).count())};
-    ::ppoll(polled.data(), polled.size(), &timeout, nullptr);
-    drain();
   }
 
  private:
   void add_monitor(const char* group) {
     Monitor monitor(udev_ ? udev_monitor_new_from_netlink(udev_.get(), group) : nullptr);
-    if (!monitor) {
+    if (!monitor || !event_) {
       return;
     }
     for (const char* const subsystem :
          {"infiniband", "infiniband_verbs", "infiniband_mad", "misc", "net"}) {
       udev_monitor_filter_add_match_subsystem_devtype(monitor.get(), subsystem, nullptr);
     }
-    if (udev_monitor_enable_receiving(monitor.get()) >= 0) {
+    if (udev_monitor_enable_receiving(monitor.get()) >= 0 &&
+        sd_event_add_io(event_.get(), nullptr, udev_monitor_get_fd(monitor.get()), EPOLLIN,
+                        drain_monitor, monitor.get()) >= 0) {
       monitors_.push_back(std::move(monitor));
-    }
-  }
-
-  /// What happened is of no interest: the snapshot is read anew.
-  void drain() {
-    constexpr int kMostEvents = 10000;
-    for (const Monitor& monitor : monitors_) {
-      for (int i = 0; i < kMostEvents; ++i) {
-        if (!Device(udev_monitor_receive_device(monitor.get()))) {
-          break;
-        }
-      }
-    }
-    alignas(inotify_event) std::array<char, 4096> buffer{};
-    while (inotify_ && ::read(inotify_.get(), buffer.data(), buffer.size()) > 0) {
     }
   }
 
   Udev udev_;
   std::vector<Monitor> monitors_;
   core::UniqueFd inotify_;
+  Event event_;  // last, so that it lets go of the descriptors before they are closed
 };
 
-std::optional<os::SystemdManager> connect(const SyncPlaces& places, Microseconds patience) {
-  auto manager = os::SystemdManager::connect(places.systemd, patience);
+std::optional<os::SystemdManager> connect(const SyncPlaces& places) {
+  auto manager = os::SystemdManager::connect(places.systemd);
   if (!manager) {
     return std::nullopt;
   }
@@ -219,18 +235,17 @@ SyncSnapshot read_snapshot(const SyncPlaces& places, os::SystemdManager* manager
   snapshot.rdma_cm_in_dev = exists(places.dev + "/infiniband/rdma_cm");
   snapshot.uverbs = read_nodes(places, "infiniband_verbs");
   snapshot.umad = read_nodes(places, "infiniband_mad");
-  const bool udev_runs = exists(places.udev_control);
   const std::string directory = places.sys + "/class/infiniband/";
   for (const std::string& name : entries(directory)) {
     SyncDevice device;
     device.name = name;
     device.ports = read_ports(directory + name);
-    if (udev_runs && manager != nullptr) {
-      ask_udev_and_systemd(places, *manager, device);
-    }
     if (exists(directory + name)) {
       snapshot.devices.push_back(std::move(device));
     }
+  }
+  if (manager != nullptr && exists(places.udev_control)) {
+    ask_udev_and_systemd(places, *manager, snapshot.devices);
   }
   if (snapshot.ipoib_live) {
     read_interfaces(places, snapshot);
@@ -240,22 +255,17 @@ SyncSnapshot read_snapshot(const SyncPlaces& places, os::SystemdManager* manager
 
 std::vector<Missing> wait_for_promises(const SyncPlaces& places, const core::Clock& clock,
                                        Microseconds patience) {
-  // Without devices nobody is asked; rdma_cm is made by its module's init function.
-  const bool any_device = !entries(places.sys + "/class/infiniband").empty();
-  std::optional<os::SystemdManager> manager;
-  if (any_device) {
-    manager = connect(places, patience);
-  }
-  const auto asked = [&manager] { return manager ? &*manager : nullptr; };
-  // One look before anything is set up: usually all is there.
-  std::vector<Missing> missing = find_missing(read_snapshot(places, asked()));
-  if (missing.empty()) {
-    return missing;
-  }
   const Microseconds start = clock.now();
-  EventSources sources(places);
+  // The event loop outlives the connection that is attached to it.
+  std::optional<EventSources> sources;
+  std::optional<os::SystemdManager> manager;
+  // Without devices nobody is asked; rdma_cm is made by its module's init function.
+  if (!entries(places.sys + "/class/infiniband").empty()) {
+    manager = connect(places);
+  }
   while (true) {
-    missing = find_missing(read_snapshot(places, asked()));
+    std::vector<Missing> missing =
+        find_missing(read_snapshot(places, manager ? &*manager : nullptr));
     const bool only_kernel = std::all_of(missing.begin(), missing.end(), [](const Missing& thing) {
       return thing.waits == Waits::kForKernel;
     });
@@ -264,11 +274,16 @@ std::vector<Missing> wait_for_promises(const SyncPlaces& places, const core::Clo
     if (missing.empty() || now >= end) {
       return missing;
     }
-    sources.wait(std::min(end - now, kLookAnyway), asked());
-    if (manager && !manager->changed()) {
-      // The connection is lost (PID 1 re-executes itself): a new one.
-      manager = connect(places, patience);
+    if (!sources) {
+      // Usually the first look finds all; only now events are of interest, and a second look, for
+      // what happened before they were subscribed to.
+      sources.emplace(places);
+      if (manager) {
+        sources->listen_to(*manager);
+      }
+      continue;
     }
+    sources->wait(std::min(end - now, kLookAnyway));
   }
 }
 

@@ -17,7 +17,7 @@ struct SyncPlaces {
   std::string sys = "/sys";
   std::string dev = "/dev";
   std::string udev_control = "/run/udev/control";  ///< missing: no udevd runs
-  std::string systemd = os::SystemdManager::kSocket;
+  std::string systemd = "/run/systemd/private";
 };
 
 /// Reads everything the predicate needs. Devices that vanish while they are read are left out.
