@@ -2,14 +2,18 @@
 // A whole recorded sysfs with hostile contents. The input is cut at each byte 0xff; the parts are,
 // in this order, the targets of three links, the names of a port and of a GID entry, and what is in
 // each attribute.
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <unistd.h>
 
 #include "device/sysfs_reader.hpp"
 #include "rdmaboot/device.hpp"
@@ -61,43 +65,95 @@ std::string file_name(std::string_view text) {
   return name.empty() || name == "." || name == ".." ? "x" : name;
 }
 
-void make_link(const test::TemporaryDirectory& tree, std::string_view target, const char* path) {
-  std::string text(target.substr(0, 200));
-  std::erase(text, '\0');
-  tree.link(text.empty() ? "." : text, path);
-}
+/// One tree for all inputs, of which only what differs from the last input is written again: making
+/// it anew would be most of the time.
+class Tree {
+ public:
+  Tree() : directory_(memory()) {
+    directory_.make_directory(kDevice);
+    directory_.link("../../devices/pci0000:00/0000:00:01.0/infiniband/dev0",
+                    "sys/class/infiniband/dev0");
+  }
 
-void build(const test::TemporaryDirectory& tree, std::string_view input) {
-  const auto next = [&input] {
-    const std::size_t cut = input.find('\xff');
-    const std::string_view part = input.substr(0, cut);
-    input = cut == std::string_view::npos ? std::string_view() : input.substr(cut + 1);
-    return part;
-  };
-  tree.make_directory(kDevice);
-  tree.link("../../devices/pci0000:00/0000:00:01.0/infiniband/dev0", "sys/class/infiniband/dev0");
-  make_link(tree, next(), "sys/class/infiniband/dev1");
-  make_link(tree, next(), "sys/devices/pci0000:00/0000:00:01.0/infiniband/dev0/device");
-  make_link(tree, next(), "sys/devices/pci0000:00/0000:00:01.0/driver");
-  tree.make_directory(kDevice + ("ports/" + file_name(next())));
-  tree.write(kDevice + ("ports/2/gids/" + file_name(next())), "fe80::1\n");
-  for (const char* const attribute : kAttributes) {
-    tree.write(std::string(kDevice) + attribute, next());
+  [[nodiscard]] std::string root() const { return directory_.path(""); }
+
+  void fill(std::string_view input) {
+    const auto next = [&input] {
+      const std::size_t cut = input.find('\xff');
+      const std::string_view part = input.substr(0, cut);
+      input = cut == std::string_view::npos ? std::string_view() : input.substr(cut + 1);
+      return part;
+    };
+    link(next(), "sys/class/infiniband/dev1");
+    link(next(), "sys/devices/pci0000:00/0000:00:01.0/infiniband/dev0/device");
+    link(next(), "sys/devices/pci0000:00/0000:00:01.0/driver");
+    if (const std::string port = file_name(next()); port != port_) {
+      // The names that the attributes below use are never taken away.
+      remove_unless(port_, {"1", "2"}, "ports/");
+      directory_.make_directory(kDevice + ("ports/" + port));
+      port_ = port;
+    }
+    if (const std::string gid = file_name(next()); gid != gid_) {
+      remove_unless(gid_, {}, "ports/2/gids/");
+      directory_.write(kDevice + ("ports/2/gids/" + gid), "fe80::1\n");
+      gid_ = gid;
+    }
+    for (const char* const attribute : kAttributes) {
+      write(std::string(kDevice) + attribute, next());
+    }
+    for (const char* const attribute : kElsewhere) {
+      write(attribute, next());
+    }
   }
-  for (const char* const attribute : kElsewhere) {
-    tree.write(attribute, next());
+
+ private:
+  static std::filesystem::path memory() {
+    const std::filesystem::path shared = "/dev/shm";
+    return ::access(shared.c_str(), W_OK) == 0 ? shared : std::filesystem::temp_directory_path();
   }
-}
+
+  void remove_unless(const std::string& name, const std::vector<std::string>& kept,
+                     const char* where) const {
+    if (!name.empty() && std::find(kept.begin(), kept.end(), name) == kept.end()) {
+      std::filesystem::remove_all(directory_.path(std::string(kDevice) + where + name));
+    }
+  }
+
+  void link(std::string_view target, const std::string& path) {
+    std::string text(target.substr(0, 200));
+    std::erase(text, '\0');
+    if (text.empty()) {
+      text = ".";
+    }
+    std::string& last = contents_[path];
+    if (last != text) {
+      std::filesystem::remove(directory_.path(path));
+      directory_.link(text, path);
+      last = text;
+    }
+  }
+
+  void write(const std::string& path, std::string_view content) {
+    const auto [last, is_new] = contents_.try_emplace(path);
+    if (is_new || last->second != content) {
+      directory_.write(path, content);
+      last->second = content;
+    }
+  }
+
+  test::TemporaryDirectory directory_;
+  std::map<std::string, std::string> contents_;
+  std::string port_;
+  std::string gid_;
+};
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool in_memory = ::access("/dev/shm", W_OK) == 0;
-  const test::TemporaryDirectory tree(in_memory ? std::filesystem::path("/dev/shm")
-                                                : std::filesystem::temp_directory_path());
-  build(tree, std::string_view(static_cast<const char*>(static_cast<const void*>(data)), size));
+  static Tree tree;
+  tree.fill(std::string_view(static_cast<const char*>(static_cast<const void*>(data)), size));
   device::SnapshotOptions options;
-  options.root = tree.path("");
+  options.root = tree.root();
   const auto snapshot = device::take_snapshot(options);
   require(snapshot.has_value());
   require(snapshot->consistent);
