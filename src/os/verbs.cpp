@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <string_view>
@@ -70,8 +72,11 @@ static_assert(static_cast<int>(VerbsGidType::kRoceV1) == IBV_GID_TYPE_ROCE_V1);
 static_assert(static_cast<int>(VerbsGidType::kRoceV2) == IBV_GID_TYPE_ROCE_V2);
 
 /// enum ibv_mtu counts powers of two from 1 (256 bytes) to 5 (4096).
-std::optional<std::uint32_t> bytes_of(ibv_mtu mtu) {
-  const auto code = static_cast<unsigned>(mtu);
+std::optional<std::uint32_t> bytes_of(const ibv_mtu& mtu) {
+  // Not read as the enumeration, which must not hold a number that a later library may give.
+  std::uint32_t code = 0;
+  static_assert(sizeof code == sizeof mtu);
+  std::memcpy(&code, &mtu, sizeof code);
   constexpr unsigned kLargest = 5;
   if (code < 1 || code > kLargest) {
     return std::nullopt;
