@@ -13,7 +13,7 @@ from .common import CACHE, locked, say
 # Exit status of qemu when the guest wrote 1 to the exit device: (1 << 1) | 1.
 EXIT_DEVICE = 3
 # Seconds that a boot up to multi-user.target may take (emulated, on a busy machine), and that saving may take.
-BOOT_LIMIT = 180
+BOOT_LIMIT = 300
 SAVE_LIMIT = 60
 KVM_PROBE_LIMIT = 15
 

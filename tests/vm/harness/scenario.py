@@ -37,7 +37,7 @@ class Scenario:
     @property
     def early_files(self):
         """The directory of files that are in the guest before its PID 1 starts (it need not exist)."""
-        return SCENARIOS / f"{self.name}.files"
+        return next(iter(self.scripts.values())).parent / f"{self.name}.files"
 
 
 def headers(text):
@@ -60,12 +60,18 @@ def flag(name, value):
 
 
 def load(name):
-    """Reads scenarios/NAME.sh, or NAME.a.sh and NAME.b.sh (headers then stand in NAME.a.sh)."""
-    single = SCENARIOS / f"{name}.sh"
+    """Reads scenarios/NAME.sh, or NAME.a.sh and NAME.b.sh (headers then stand in NAME.a.sh).
+
+    A name with a slash is a path, without ".sh", to a scenario that lives elsewhere.
+    """
+    folder = SCENARIOS
+    if "/" in name:
+        folder, name = pathlib.Path(name).resolve().parent, pathlib.Path(name).name
+    single = folder / f"{name}.sh"
     if single.exists():
         scripts = {"": single}
     else:
-        scripts = {guest: SCENARIOS / f"{name}.{guest}.sh" for guest in "ab"}
+        scripts = {guest: folder / f"{name}.{guest}.sh" for guest in "ab"}
         if not all(script.exists() for script in scripts.values()):
             raise HarnessError(f"no scenario {name}: known are {', '.join(names())}")
     found = headers(next(iter(scripts.values())).read_text())
