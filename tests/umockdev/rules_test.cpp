@@ -143,7 +143,7 @@ std::vector<Machine> machines() {
 TEST(Rules, EachDeviceWantsTheTargetAndTheLoadersOfItsProtocols) {
   for (const Machine& machine : machines()) {
     SIMULATE_OR_SKIP(outcome, recording(machine.recording), machine.devpath);
-    std::vector<std::string> wanted = {"rdma-hw.target", "network-pre.target"};
+    std::vector<std::string> wanted = {"rdma-hw.target", "rdma-devices.target", "network-pre.target"};
     for (const std::string& loader : machine.loaders) {
       wanted.push_back("rdma-load-modules@" + loader + ".service");
     }
