@@ -143,7 +143,8 @@ std::vector<Machine> machines() {
 TEST(Rules, EachDeviceWantsTheTargetAndTheLoadersOfItsProtocols) {
   for (const Machine& machine : machines()) {
     SIMULATE_OR_SKIP(outcome, recording(machine.recording), machine.devpath);
-    std::vector<std::string> wanted = {"rdma-hw.target", "rdma-devices.target", "network-pre.target"};
+    std::vector<std::string> wanted = {"rdma-hw.target", "rdma-devices.target",
+                                       "network-pre.target"};
     for (const std::string& loader : machine.loaders) {
       wanted.push_back("rdma-load-modules@" + loader + ".service");
     }
@@ -170,8 +171,9 @@ TEST(Rules, RemovalWantsNothing) {
 
 TEST(Rules, InAnInitrdNetworkPreIsNotWanted) {
   SIMULATE_OR_SKIP(outcome, recording("mlx5-ib"), kMlx5Ib, "add", true);
-  EXPECT_THAT(outcome->wants(), UnorderedElementsAreArray(
-                                    {"rdma-hw.target", "rdma-load-modules@infiniband.service"}));
+  EXPECT_THAT(outcome->wants(),
+              UnorderedElementsAreArray({"rdma-hw.target", "rdma-devices.target",
+                                         "rdma-load-modules@infiniband.service"}));
 }
 
 TEST(Rules, CardsIdentityIsTakenFromPci) {
