@@ -5,6 +5,10 @@ include(CheckCXXCompilerFlag)
 add_compile_options(
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -Wformat=2
   -Wundef -Wnon-virtual-dtor -Woverloaded-virtual -Wold-style-cast -Wnull-dereference)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # g++ 12's false -Wmaybe-uninitialized: an empty std::optional that is destroyed.
+  add_compile_options(-Wno-maybe-uninitialized)
+endif()
 if(RDMABOOT_WERROR)
   add_compile_options(-Werror)
 endif()
