@@ -1,0 +1,76 @@
+#!/bin/bash
+# rdma-boot takes rdma-core's place on a running host with ibacm, srptools, infiniband-diags and perftest: all stay
+# configured, an admin's edited files are kept, RDMA goes on working, and purging rdma-core takes nothing away.
+# images: debian12 debian13
+# variant: rdma-core
+# packages: ibacm srptools infiniband-diags
+# debs: yes
+# pool: yes
+# timeout: 300
+. /vmtest/lib/assert.sh
+
+configured() {
+    local package
+    for package; do
+        assert_eq "$(dpkg-query -W -f '${db:Status-Status}' "$package")" installed "state of $package"
+    done
+    assert_eq "$(dpkg --audit)" "" "dpkg --audit"
+    assert apt-get -q check
+}
+
+boot_finished
+neighbours=(ibacm srptools infiniband-diags perftest)
+configured rdma-core "${neighbours[@]}"
+rxe_add rxe0
+wait_active 30 rdma-hw.target
+
+echo "# edited" >>/etc/rdma/modules/rdma.conf
+echo "# edited" >>/etc/modprobe.d/mlx4.conf
+
+mark "installing rdma-boot"
+pool_enable
+# A new initrd, which takes minutes under emulation, is looked at by the initrd scenarios.
+echo "update_initramfs=no" >>/etc/initramfs-tools/update-initramfs.conf
+apt_install -o Dpkg::Options::=--force-confold install /vmtest/debs/rdma-boot_*.deb
+mark "installed"
+configured rdma-boot "${neighbours[@]}"
+assert_eq "$(dpkg-query -W -f '${db:Status-Status}' rdma-core)" config-files "state of rdma-core"
+assert grep -q "# edited" /etc/rdma/modules/rdma.conf
+assert grep -q "# edited" /etc/modprobe.d/mlx4.conf
+# Files that nobody had edited are ours now: dpkg knows rdma-core's version of them.
+assert cmp <(dpkg-deb --fsys-tarfile /vmtest/debs/rdma-boot_*.deb | tar -xO ./etc/rdma/modules/opa.conf) /etc/rdma/modules/opa.conf
+assert test ! -s /etc/rdma/modules/roce.conf
+
+# The device that was there all along is served by us, without a reboot.
+assert systemctl -q is-enabled rdma-hw.path rdma-coldplug.service
+assert_active rdma-hw.path
+wait_active 30 rdma-hw.target
+udevadm settle
+assert_match "$(udevadm info -q property -p /sys/class/infiniband/rxe0)" "ID_RDMA_ROCE=1"
+
+mark "purging rdma-core"
+dpkg --purge rdma-core
+configured rdma-boot "${neighbours[@]}"
+for list in rdma infiniband opa roce iwarp iwpmd; do
+    assert test -e "/etc/rdma/modules/$list.conf"
+done
+assert grep -q "# edited" /etc/rdma/modules/rdma.conf
+assert grep -q "# edited" /etc/modprobe.d/mlx4.conf
+assert test -e /etc/modprobe.d/truescale.conf
+
+# srptools' own list and unit work unchanged, and so does the name of a umad device that srp_daemon binds to.
+assert_match "$(cat /etc/rdma/modules/srp_daemon.conf)" ib_srp
+systemctl start rdma-load-modules@srp_daemon.service
+assert_active rdma-load-modules@srp_daemon.service
+assert loaded ib_srp
+assert loaded ib_umad
+wait_active 20 "$(systemd-escape --path --suffix=device /sys/subsystem/rdma/devices/rxe0:1/umad)"
+
+# Unplugged and plugged in again: our chain, from the beginning.
+link_del rxe0
+wait_inactive 30 rdma-hw.target
+rxe_add rxe0
+wait_active 60 rdma-hw.target
+assert loaded rdma_ucm
+assert_match "$(systemctl show -P ExecStart rdma-load-modules@rdma.service)" "/usr/lib/rdma-boot/rdma-load-modules"
+assert_eq "$(systemctl show -P Result rdma-load-modules@rdma.service)" success
