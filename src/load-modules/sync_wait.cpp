@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -257,7 +258,7 @@ std::vector<Missing> wait_for_promises(const SyncPlaces& places, const core::Clo
                                        Microseconds patience) {
   const Microseconds start = clock.now();
   // The event loop outlives the connection that is attached to it.
-  std::optional<EventSources> sources;
+  std::unique_ptr<EventSources> sources;
   std::optional<os::SystemdManager> manager;
   // Without devices nobody is asked; rdma_cm is made by its module's init function.
   if (!entries(places.sys + "/class/infiniband").empty()) {
@@ -277,7 +278,7 @@ std::vector<Missing> wait_for_promises(const SyncPlaces& places, const core::Clo
     if (!sources) {
       // Usually the first look finds all; only now events are of interest, and a second look, for
       // what happened before they were subscribed to.
-      sources.emplace(places);
+      sources = std::make_unique<EventSources>(places);
       if (manager) {
         sources->listen_to(*manager);
       }
