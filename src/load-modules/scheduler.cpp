@@ -48,11 +48,16 @@ void Scheduler::settle(ModuleId id) {
   if (state.ending || state.in_work || coming_.contains(id)) {
     return;
   }
-  if (state.failed_need.empty()) {
+  if (!state.failed_need) {
     ready_.insert(rank(id));
   } else {
-    end(id, {Outcome::kDependencyFailed, 0, {}, state.failed_need + " is not there"});
+    end(id, dependency_failed(state));
   }
+}
+
+Ending Scheduler::dependency_failed(const State& state) const {
+  return {
+      Outcome::kDependencyFailed, 0, {}, graph_.modules[*state.failed_need].name + " is not there"};
 }
 
 void Scheduler::leave_work(State& state) {
@@ -87,19 +92,17 @@ void Scheduler::end(ModuleId first, Ending ending) {
     for (const Edge& edge : waiting_[id]) {
       State& waiter = states_[edge.on];
       if (!usable && (edge.need == Need::kHard || edge.need == Need::kPost) &&
-          waiter.failed_need.empty()) {
-        waiter.failed_need = graph_.modules[id].name;
+          !waiter.failed_need) {
+        waiter.failed_need = id;
       }
       if (--waiter.waits_for > 0 || waiter.ending || waiter.in_work || coming_.contains(edge.on) ||
           graph_.modules[edge.on].decided) {
         continue;
       }
-      if (waiter.failed_need.empty()) {
+      if (!waiter.failed_need) {
         ready_.insert(rank(edge.on));
       } else {
-        ends.emplace_back(
-            edge.on,
-            Ending{Outcome::kDependencyFailed, 0, {}, waiter.failed_need + " is not there"});
+        ends.emplace_back(edge.on, dependency_failed(waiter));
       }
     }
   }

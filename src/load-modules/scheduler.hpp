@@ -73,7 +73,7 @@ class Scheduler {
     bool stalled = false;
     core::Microseconds since{0};
     std::optional<Ending> ending;
-    std::string failed_need;  ///< name of a module it cannot do without
+    std::optional<ModuleId> failed_need;  ///< it cannot do without this one
   };
   /// Class, longest chain first (or nothing when the order must be reproducible), order.
   using Rank = std::tuple<Class, std::uint64_t, std::uint32_t, ModuleId>;
@@ -82,6 +82,7 @@ class Scheduler {
   void end(ModuleId module, Ending ending);
   void expire();
   void leave_work(State& state);
+  [[nodiscard]] Ending dependency_failed(const State& state) const;
   [[nodiscard]] Rank rank(ModuleId module) const;
 
   const Graph& graph_;
