@@ -150,8 +150,6 @@ def main():
                     if sorted(modules()) != sorted(baseline):
                         raise SystemExit(f"state differs after {method}: {sorted(modules())}")
                     print(f"{name} {cache} {number} {method}: {one['wall']:.0f} ms, {len(got)} modules", flush=True)
-                    if one["status"] != 0:
-                        raise SystemExit(f"{command} ended with {one['status']}: {log.read_text()}")
                     result["runs"].append(
                         {"list": name, "cache": cache, "number": number, "method": method, "modules": got, **one}
                     )

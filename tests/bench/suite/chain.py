@@ -371,7 +371,7 @@ def measure(options):
     chain = Chain()
     kernel = ""
     plugs = 1 if options.smoke else PLUGS
-    with Guests("chain", options.image, options.debs, not (options.shared or options.smoke)) as guests:
+    with Guests("chain", options) as guests:
         for kind, name in schedule(options):
             variant = {**VARIANTS, **EXPERIMENTS}[name]
             if kind == "plain":

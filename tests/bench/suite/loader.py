@@ -40,6 +40,8 @@ def figures_of(raw):
                 values = walls(raw, chosen, cache, method)
                 if values:
                     found[f"{prefix}{cache}_{method}_ms"] = round(stats.median(values), 1)
+    # A loader that loads everything and calls it a failure would fail its unit.
+    found["runs_failed"] = sum(run["status"] != 0 for run in raw["runs"] if run["method"].startswith("ours"))
     return found
 
 
@@ -118,6 +120,8 @@ def implausible(figures):
     """What a smoke run must have produced."""
     wrong = [key for key in ("warm_vs_systemd", "cold_vs_systemd", "warm_vs_modprobe") if not figures.get(key)]
     problems = [f"{key} is missing" for key in wrong]
+    if figures["runs_failed"]:
+        problems.append(f"{figures['runs_failed']} runs of ours ended with a failure")
     for key, value in figures.items():
         if "_vs_" in key and not 0.05 < value < 20:
             problems.append(f"{key} is {value}")
@@ -127,7 +131,7 @@ def implausible(figures):
 def measure(options):
     """Boots one guest and does everything in it."""
     runs = 1 if options.smoke else options.runs or RUNS
-    with Guests("loader", options.image, options.debs, not (options.shared or options.smoke)) as guests:
+    with Guests("loader", options) as guests:
         variant = Variant((options.only or "rdma-boot").split(",")[0])
         timeout = 120 if options.smoke else (runs + 2) * SECONDS_A_RUN
         arguments = {"runs": runs, "smoke": int(options.smoke)}
