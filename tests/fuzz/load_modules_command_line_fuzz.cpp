@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// link: load-modules-policy
+//
+// The kernel command line and the file of earlier times.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "load-modules/kernel_command_line.hpp"
+#include "load-modules/module_times.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace rdmaboot::load_modules;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const KernelParameters parameters = parse_kernel_command_line(text);
+  if (parameters.jobs.value_or(1) < 1 || parameters.jobs.value_or(1) > kMostJobs ||
+      parameters.deadline_seconds.value_or(1) > kLongestDeadline) {
+    std::abort();
+  }
+  const ModuleTimes times = parse_module_times(text);
+  if (times.size() > kMostTimes || parse_module_times(format_module_times(times)) != times) {
+    std::abort();
+  }
+  return 0;
+}
