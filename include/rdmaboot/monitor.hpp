@@ -45,7 +45,8 @@ struct Change {
 
 struct MonitorOptions {
   enum class Source : std::uint8_t {
-    kUdev,   ///< after udev has run its rules: nodes, links and properties are there
+    kUdev,   ///< after udev has run its rules: nodes, links and properties are there. Where udev
+             ///< does not run (containers) nothing ever comes, which is not an error.
     kKernel  ///< at once; also where udev does not run
   };
   Source source = Source::kUdev;
@@ -56,25 +57,25 @@ struct MonitorOptions {
 };
 
 /// A stream of changes. Not thread-safe; moved-from objects may only be destroyed or assigned to.
-class RDMABOOT_API Monitor {
+class Monitor {
  public:
   /// Subscribes; what happens from now on is delivered.
   /// Errors: errno of libudev (no netlink in a sandbox, too many files).
-  [[nodiscard]] static core::Result<Monitor> open(const MonitorOptions& options = {});
+  [[nodiscard]] RDMABOOT_API static core::Result<Monitor> open(const MonitorOptions& options = {});
 
-  Monitor(Monitor&&) noexcept;
-  Monitor& operator=(Monitor&&) noexcept;
+  RDMABOOT_API Monitor(Monitor&&) noexcept;
+  RDMABOOT_API Monitor& operator=(Monitor&&) noexcept;
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
-  ~Monitor();
+  RDMABOOT_API ~Monitor();
 
   /// A descriptor to poll for input. It stays the same and belongs to this object.
-  [[nodiscard]] int fd() const;
+  [[nodiscard]] RDMABOOT_API int fd() const;
 
   /// The next change, or nothing if there is none now; never blocks. Call it until it says nothing
   /// before polling again. Actions other than add, remove, change and move count as kChanged.
   /// Errors: errno of receiving, other than an overrun; the stream can be used on.
-  [[nodiscard]] core::Result<std::optional<Change>> next();
+  [[nodiscard]] RDMABOOT_API core::Result<std::optional<Change>> next();
 
  private:
   struct State;
