@@ -1,0 +1,58 @@
+#!/bin/bash
+# A list is loaded: each module once, with its dependencies, told in the journal by fields; the nodes it promises are
+# there when the loader ends; a second run finds everything live; two loaders at once do not get in each other's way.
+# images: debian12 debian13
+# timeout: 150
+. /vmtest/lib/assert.sh
+
+L=/usr/lib/rdma-boot/rdma-load-modules
+TEST="rdmaboot_test_slow rdmaboot_test_c rdmaboot_test_b rdmaboot_test_a rdmaboot_test_plain"
+
+# field NAME MODULE: the field of the module's last entry.
+field() { journalctl -b --no-pager -o cat --output-fields="$1" -n 1 "KMOD=$2" "${@:3}"; }
+
+boot_finished
+mark "a list of our own, as a unit"
+systemctl start rdma-load-modules@basic.service
+assert_eq "$(systemctl show -P Result rdma-load-modules@basic.service)" success
+for module in $TEST; do
+    assert loaded "$module"
+    assert_eq "$(field RESULT "$module")" loaded "RESULT of $module"
+    assert_match "$(field USEC "$module")" '^[1-9][0-9]+$' "USEC of $module"
+    assert_eq "$(field RDMA_LIST "$module")" basic
+    assert_eq "$(journalctl -b --no-pager -o cat "KMOD=$module" RESULT=loaded | wc -l)" 1 "entries of $module"
+done
+# The slow module waits 300 ms in its init function; that is its time.
+assert test "$(field USEC rdmaboot_test_slow)" -ge 300000
+assert_match "$(journal RDMA_LIST=basic)" 'basic: [0-9]+ loaded.* in [0-9.]+ ms; slowest rdmaboot_test_slow'
+# An option from modprobe.d reached its module.
+assert_eq "$(cat /sys/module/rdmaboot_test_slow/parameters/delay_ms)" 300
+# Measured times are kept for the next run, where there is a place for them.
+if test -d /var/lib/rdma-boot; then
+    assert grep -q '^rdmaboot_test_slow [0-9]' /var/lib/rdma-boot/module-times
+fi
+
+mark "once more: everything is live"
+assert "$L" basic
+assert_match "$("$L" --dry-run basic)" '^# 0 modules to load'
+
+mark "two loaders at once"
+# shellcheck disable=SC2086 # a list of names
+modprobe -r $TEST
+"$L" basic 2>/tmp/one &
+one=$!
+"$L" basic 2>/tmp/two
+wait "$one"
+for module in $TEST; do
+    assert loaded "$module"
+    assert_eq "$(cat /tmp/one /tmp/two | grep -c "$module: loaded in")" 1 "loads of $module"
+done
+
+mark "nodes are there when the loader ends"
+rxe_add rxe0
+wait_active 30 rdma-hw.target
+modprobe -r ib_umad
+"$L" infiniband
+assert test -c /dev/infiniband/umad0
+assert test -c /dev/infiniband/uverbs0
+assert test -c /dev/infiniband/rdma_cm

@@ -1,0 +1,44 @@
+#!/bin/bash
+# modprobe.d and module_blacklist= are honoured, a missing module is skipped, and none of that fails the unit; a module the
+# kernel refuses does.
+# images: debian12 debian13
+# timeout: 120
+# cmdline: module_blacklist=rdmaboot_test_a
+. /vmtest/lib/assert.sh
+
+result() { journalctl -b --no-pager -o cat --output-fields=RESULT -n 1 "KMOD=$1"; }
+
+boot_finished
+systemctl start rdma-load-modules@deny.service
+assert_eq "$(systemctl show -P Result rdma-load-modules@deny.service)" success
+
+mark "blacklist of modprobe.d"
+assert_eq "$(result rdmaboot_test_plain)" denied
+assert_not loaded rdmaboot_test_plain
+mark "install /bin/false"
+assert_eq "$(result rdmaboot_test_slow)" denied
+assert_not loaded rdmaboot_test_slow
+mark "install command that loads"
+assert_eq "$(result rdmaboot_test_node)" loaded
+assert_eq "$(cat /sys/module/rdmaboot_test_node/parameters/node_delay_ms)" 7 "options reach the install command"
+mark "module_blacklist= and what depends on it"
+assert_eq "$(result rdmaboot_test_a)" denied
+assert_eq "$(result rdmaboot_test_c)" dependency-failed
+assert_not loaded rdmaboot_test_a
+mark "not in this kernel"
+assert_eq "$(result rdmaboot_no_such_module)" missing
+assert_match "$(journal KMOD=rdmaboot_no_such_module)" 'deny.conf:5'
+
+mark "the kernel refuses"
+if systemctl start rdma-load-modules@refused.service; then
+    fail "a module that cannot be loaded fails the unit"
+fi
+assert_eq "$(systemctl show -P ExecMainStatus rdma-load-modules@refused.service)" 1
+assert_eq "$(result rdmaboot_test_fail)" failed
+assert_match "$(journal KMOD=rdmaboot_test_fail)" 'Invalid argument'
+
+mark "a list that is nowhere"
+if systemctl start rdma-load-modules@nowhere.service; then
+    fail "a missing list fails the unit"
+fi
+assert_match "$(journal -u rdma-load-modules@nowhere.service)" '/etc/rdma/modules/nowhere.conf'
