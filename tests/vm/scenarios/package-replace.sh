@@ -6,7 +6,7 @@
 # packages: ibacm srptools infiniband-diags
 # debs: yes
 # pool: yes
-# timeout: 300
+# timeout: 600
 . /vmtest/lib/assert.sh
 
 configured() {
@@ -22,7 +22,7 @@ boot_finished
 neighbours=(ibacm srptools infiniband-diags perftest)
 configured rdma-core "${neighbours[@]}"
 rxe_add rxe0
-wait_active 30 rdma-hw.target
+wait_active 90 rdma-hw.target
 
 echo "# edited" >>/etc/rdma/modules/rdma.conf
 echo "# edited" >>/etc/modprobe.d/mlx4.conf
@@ -44,7 +44,7 @@ assert test ! -s /etc/rdma/modules/roce.conf
 # The device that was there all along is served by us, without a reboot.
 assert systemctl -q is-enabled rdma-hw.path rdma-coldplug.service
 assert_active rdma-hw.path
-wait_active 30 rdma-hw.target
+wait_active 90 rdma-hw.target
 udevadm settle
 assert_match "$(udevadm info -q property -p /sys/class/infiniband/rxe0)" "ID_RDMA_ROCE=1"
 
