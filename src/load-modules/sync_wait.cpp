@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
@@ -62,8 +63,11 @@ std::string real_path(const std::string& path) {
   return error ? std::string() : real.string();
 }
 
+/// By stat(2): in the unit's sandbox (DevicePolicy=closed) access(2) is refused for device nodes,
+/// whatever is asked.
 bool exists(const std::string& path) {
-  return ::access(path.c_str(), F_OK) == 0;
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0;
 }
 
 std::vector<SyncNode> read_nodes(const SyncPlaces& places, const std::string& subsystem) {
