@@ -100,6 +100,9 @@ def prune(kind, prefix):
             except BlockingIOError:
                 continue
             shutil.rmtree(entry, ignore_errors=True)
+    for log in CACHE.glob(f"{prefix}-*.log"):
+        if not log.with_suffix("").exists() and not log.with_suffix(".tmp").exists():
+            log.unlink(missing_ok=True)
 
 
 def cached(kind, prefix, key, what, build):
