@@ -5,7 +5,7 @@ import collections
 import statistics
 
 from . import report, stats
-from .guests import BOOT_TRACE, Guests, Variant
+from .guests import BOOT_TRACE, Guests, HarnessError, Variant
 
 BOOTS = 6
 SYSINIT_BOOTS = 20
@@ -59,6 +59,7 @@ EXPERIMENTS = {
     "one-job": Variant("rdma-boot", files=((DROPIN, ONE_JOB),)),
     "no-rules": Variant("rdma-boot", files=(("/etc/udev/rules.d/75-rdma-description.rules", None),)),
 }
+STANDARD = {"rdma_ucm", "rpcrdma", "ib_iser"}
 LOADERS = ("rdma-load-modules", "systemd-modules-load")
 
 
@@ -85,6 +86,12 @@ def loader_times(plug):
         "sum": sum(c["end"] - c["start"] for c in loads),
         "calls": len(loads),
     }
+
+
+def complete(plug):
+    """Whether the standard list was loaded; times of a loader that failed say nothing."""
+    loader = plug["units"]["rdma-load-modules@rdma.service"]
+    return STANDARD <= set(plug["modules"]) and loader["result"] == "success" and "rdma_cm" in plug["nodes"]
 
 
 def counts(plug):
@@ -132,8 +139,7 @@ class Chain:
             ]
             ended = [unit.get("active", float("inf")) for unit in loaders]
             standard = units["rdma-load-modules@rdma.service"].get("active", float("inf"))
-            complete = {"rdma_ucm", "rpcrdma", "ib_iser"} <= set(boot["modules"])
-            found.append(complete and standard <= sysinit and all(ms <= sysinit for ms in ended))
+            found.append(STANDARD <= set(boot["modules"]) and standard <= sysinit and all(ms <= sysinit for ms in ended))
         return found
 
     def figures(self):
@@ -379,6 +385,8 @@ def measure(options):
                 variant = Variant(variant.image, f"{variant.cmdline} {BOOT_TRACE}", variant.files)
                 chain.plain[name].append(guests.boot(name, variant, arguments, BOOT_SECONDS))
                 kernel = chain.plain[name][-1]["kernel"]
+                if not all(complete(plug) for plug in chain.plain[name][-1].get("plugs", [])):
+                    raise HarnessError(f"{name}: a device was plugged in, but its modules were not loaded; see {guests.out}")
             else:
                 variant = Variant(variant.image, f"{variant.cmdline} {EARLY}", variant.files)
                 chain.early[name].append(guests.boot(f"{name}-early", variant, {"mode": "early"}, BOOT_SECONDS))
