@@ -19,7 +19,7 @@ KVM_PROBE_LIMIT = 15
 
 KERNEL_ARGUMENTS = [
     "root=/dev/vda", "rootfstype=ext4", "rw", "console=ttyS0,115200", "quiet", "loglevel=4", "panic=-1",
-    "mitigations=off", "tsc=reliable", "random.trust_cpu=on", "systemd.show_status=0",
+    "mitigations=off", "tsc=reliable", "no_timer_check", "random.trust_cpu=on", "systemd.show_status=0",
 ]  # fmt: skip
 
 
