@@ -33,6 +33,7 @@ case $BOOT in
     wait_active 90 rdma-hw.target
     copies=$(hook_copies RDMA=auto dep)
     assert_match "$copies" "usr/lib/rdma-boot/rdma-load-modules"
+    assert_match "$copies" "usr/lib/rdma-boot/rdma-load-modules-late.so"
     assert_match "$copies" "etc/rdma/modules/rdma.conf"
     assert_match "$copies" "rules.d/75-rdma-description.rules"
     assert_match "$copies" "rdma_rxe"
