@@ -135,6 +135,19 @@ TEST(RdmaId, NameAndDevpathGiveTheSame) {
             properties_of(tree, "/devices/pci0000:00/0000:00:03.0/0000:03:00.0/infiniband/mlx5_0"));
 }
 
+TEST(RdmaId, EveryProtocolHasItsFlag) {
+  const std::pair<const char*, const char*> words[] = {{"ib", "ID_RDMA_INFINIBAND"},
+                                                       {"roce", "ID_RDMA_ROCE"},
+                                                       {"iw", "ID_RDMA_IWARP"},
+                                                       {"opa", "ID_RDMA_OPA"},
+                                                       {"usnic", "ID_RDMA_USNIC"}};
+  for (const auto& [word, flag] : words) {
+    IdFacts facts;
+    facts.evidence.netlink = word;
+    EXPECT_THAT(id_properties(facts), ::testing::Contains(Pair(flag, "1"))) << word;
+  }
+}
+
 TEST(RdmaId, NetlinksWordBeatsSysfs) {
   const RecordedTree tree({"mlx5-ib"});
   const auto answer = ask_with(dump_of("mlx5_0", "opa"));
