@@ -35,6 +35,7 @@ dpkg -i /vmtest/debs/rdma-boot_*.deb
 mark "installed"
 udevadm settle
 # What udev or systemd would have started by now has a job.
+# shellcheck disable=SC2016 # for the inner shell
 wait_for 60 sh -c '[ -z "$(systemctl list-jobs --no-legend)" ]'
 
 assert_eq "$(dpkg-query -W -f '${db:Status-Status}' rdma-boot)" installed
