@@ -18,4 +18,3 @@ assert loaded rdma_ucm
 assert loaded 9pnet_rdma
 assert test -c /dev/infiniband/rdma_cm
 assert_eq "$(unit_time systemd-udev-settle.service)" 0 "systemd-udev-settle.service was started at"
-assert_active rdma-coldplug.service
