@@ -100,7 +100,7 @@ std::vector<Property> id_properties(const IdFacts& facts) {
 std::string format_properties(const std::vector<Property>& properties) {
   std::string lines;
   for (const auto& [key, value] : properties) {
-    lines += key + '=' + value + '\n';
+    lines.append(key).append("=").append(value).append("\n");
   }
   return lines;
 }
