@@ -14,6 +14,7 @@ namespace {
 
 /// Loading costs about this per KiB of file where nothing was measured; only ratios matter.
 constexpr std::uint64_t kMicrosecondsPerKiB = 20;
+constexpr std::uint64_t kKiB = 1024;
 
 /// One expansion in progress.
 class Expansion {
@@ -186,25 +187,26 @@ class Expansion {
     }
   }
 
-  /// Turns file sizes into microseconds: measured ones where there are any, the others by the ratio
-  /// of the measured ones.
+  /// Turns file sizes into microseconds: measured ones where there are any, the others by the
+  /// measured modules' median rate (one module that sleeps in its init says nothing on others).
   void estimate_costs() {
-    std::uint64_t measured_time = 0;
-    std::uint64_t measured_bytes = 0;
+    std::vector<std::uint64_t> rates;
     for (const Module& module : graph_.modules) {
-      if (const auto time = input_.times.find(module.name); time != input_.times.end()) {
-        measured_time += time->second;
-        measured_bytes += module.cost;
+      const auto time = input_.times.find(module.name);
+      if (time != input_.times.end() && module.cost >= kKiB) {
+        rates.push_back(time->second / (module.cost / kKiB));
       }
     }
-    const std::uint64_t measured_kib = measured_bytes / 1024;
-    const std::uint64_t per_kib = measured_kib > 0
-                                      ? std::max<std::uint64_t>(measured_time / measured_kib, 1)
-                                      : kMicrosecondsPerKiB;
+    std::uint64_t per_kib = kMicrosecondsPerKiB;
+    if (!rates.empty()) {
+      const auto median = rates.begin() + static_cast<std::ptrdiff_t>((rates.size() - 1) / 2);
+      std::nth_element(rates.begin(), median, rates.end());
+      per_kib = std::max<std::uint64_t>(*median, 1);
+    }
     for (Module& module : graph_.modules) {
       const auto time = input_.times.find(module.name);
       module.cost =
-          time != input_.times.end() ? time->second : module.cost / 1024 * per_kib + per_kib;
+          time != input_.times.end() ? time->second : module.cost / kKiB * per_kib + per_kib;
     }
   }
 
