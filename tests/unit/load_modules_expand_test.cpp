@@ -247,6 +247,16 @@ TEST(Expand, MeasuredTimesAreUsedAndScaleTheOthers) {
   EXPECT_EQ(module_of(graph, "unmeasured").cost, 50U * 400 + 400);
 }
 
+TEST(Expand, OneSlowModuleDoesNotMakeUnmeasuredOnesLookSlow) {
+  FakeIndex index;
+  for (const char* const name : {"quick", "quicker", "sleeps", "new"}) {
+    index.add(name).file_size = 10 * 1024;
+  }
+  PlanInput input = input_for({"quick", "quicker", "sleeps", "new"});
+  input.times = {{"quick", 100}, {"quicker", 90}, {"sleeps", 9'000'000}};
+  EXPECT_LT(module_of(expand(input, index), "new").cost, 1000U);
+}
+
 TEST(Expand, VerbsClassReachesDownToWhatVerbsNeed) {
   FakeIndex index;
   index.add("ib_core");
