@@ -58,17 +58,33 @@ assert grep -q "# edited" /etc/rdma/modules/rdma.conf
 assert grep -q "# edited" /etc/modprobe.d/mlx4.conf
 assert test -e /etc/modprobe.d/truescale.conf
 
-# srptools' own list and unit work unchanged, and so does the name of a umad device that srp_daemon binds to.
+# srptools' own list and unit work unchanged. (Nobody needs the unit afterwards, so it stops; the modules stay.)
 assert_match "$(cat /etc/rdma/modules/srp_daemon.conf)" ib_srp
 systemctl start rdma-load-modules@srp_daemon.service
-assert_active rdma-load-modules@srp_daemon.service
+assert_eq "$(systemctl show -P Result rdma-load-modules@srp_daemon.service)" success
 assert loaded ib_srp
 assert loaded ib_umad
-wait_active 20 "$(systemd-escape --path --suffix=device /sys/subsystem/rdma/devices/rxe0:1/umad)"
+# The name of a umad device that srp_daemon_port@ is bound to, and a service bound to it that requires the loader, in
+# the words of that unit: it runs while the device is there.
+umad=$(systemd-escape --path --suffix=device /sys/subsystem/rdma/devices/rxe0:1/umad)
+wait_active 60 "$umad"
+cat >/run/systemd/system/like-srp.service <<UNIT
+[Unit]
+DefaultDependencies=false
+Requires=rdma-load-modules@srp_daemon.service
+After=rdma-load-modules@srp_daemon.service rdma-hw.target $umad
+BindsTo=$umad
+[Service]
+ExecStart=/bin/sleep infinity
+UNIT
+systemctl daemon-reload
+systemctl start like-srp.service
+assert_active like-srp.service rdma-load-modules@srp_daemon.service
 
 # Unplugged and plugged in again: our chain, from the beginning.
 link_del rxe0
-wait_inactive 30 rdma-hw.target
+wait_inactive 60 rdma-hw.target
+wait_inactive 60 like-srp.service
 rxe_add rxe0
 wait_active 60 rdma-hw.target
 assert loaded rdma_ucm
