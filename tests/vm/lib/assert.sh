@@ -188,6 +188,18 @@ barrier() {
     python3 /vmtest/lib/barrier.py "$GUEST" "$1" "${2:-}" "${3:-120}"
 }
 
+vmtest_find_nic() {
+    local path
+    for path in /sys/class/net/*/address; do
+        if [[ $(<"$path") == 52:54:00:77:00:0* ]]; then
+            path=${path%/address}
+            PEER_NIC=${path##*/}
+            return 0
+        fi
+    done
+    return 1
+}
+
 # peer_up: gives the NIC between the guests its address (10.77.0.1 for a, 10.77.0.2 for b) and waits for the other.
 # Sets PEER_NIC, PEER_OWN and PEER_OTHER.
 peer_up() {
@@ -197,13 +209,10 @@ peer_up() {
     b) PEER_OWN=10.77.0.2 PEER_OTHER=10.77.0.1 ;;
     *) fail "peer_up is for scenarios of two guests" ;;
     esac
-    local path
-    for path in /sys/class/net/*/address; do
-        if [[ $(<"$path") == 52:54:00:77:00:0* ]]; then
-            path=${path%/address}
-            PEER_NIC=${path##*/}
-        fi
-    done
+    # udev loads the NIC's driver and then gives the NIC its name; it may not have come to either yet.
+    wait_for 30 vmtest_find_nic
+    udevadm settle
+    vmtest_find_nic
     ip address add "$PEER_OWN/24" dev "$PEER_NIC"
     ip link set "$PEER_NIC" up
     barrier peer_up >/dev/null
