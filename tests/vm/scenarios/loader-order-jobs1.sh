@@ -24,7 +24,8 @@ for run in 1 2 3; do
     modprobe -r $TEST
     # Times that would turn the order round.
     mkdir -p /var/lib/rdma-boot
-    printf 'rdmaboot_test_slow 9000000\nrdmaboot_test_c 5\n' >/var/lib/rdma-boot/module-times
+    printf '%s\n' 'rdmaboot_test_slow 9000000' 'rdmaboot_test_a 5' 'rdmaboot_test_b 5' 'rdmaboot_test_c 5' \
+        'rdmaboot_test_plain 5' >/var/lib/rdma-boot/module-times
 done
 # With more workers the slow one comes first.
 assert_match "$("$L" --dry-run --jobs=2 order | sed -n 2p)" rdmaboot_test_slow
