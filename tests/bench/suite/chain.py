@@ -61,6 +61,8 @@ EXPERIMENTS = {
 }
 STANDARD = {"rdma_ucm", "rpcrdma", "ib_iser"}
 LOADERS = ("rdma-load-modules", "systemd-modules-load")
+# Names of their tasks; our workers carry the name of the module they load.
+COMMS = ("rdma-load", "load ", "systemd-mod")
 
 
 def loader_times(plug):
@@ -72,7 +74,7 @@ def loader_times(plug):
     if not execs:
         return None
     began = execs[0]["ms"]
-    loads = [c for c in plug["loads"] if c["comm"].startswith(("rdma-load", "systemd-mod")) and c["start"] >= began]
+    loads = [c for c in plug["loads"] if c["comm"].startswith(COMMS) and c["start"] >= began]
     if not loads:
         return None
     first, last = min(c["start"] for c in loads), max(c["end"] for c in loads)
