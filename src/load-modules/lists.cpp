@@ -23,7 +23,8 @@ void append(std::vector<T>& to, std::vector<T>&& from) {
 void report_bad_links(const core::ConfigLayers& layers, const std::string& file,
                       std::vector<core::Error>& errors) {
   for (const std::string& directory : layers.directories) {
-    const std::string path = directory + "/" + file;
+    std::string path = directory;
+    path.append("/").append(file);
     struct stat status {};
     if (::lstat(path.c_str(), &status) == 0 && ::stat(path.c_str(), &status) != 0) {
       errors.push_back(
@@ -46,7 +47,7 @@ void gather(const std::string& name, const std::string& root, GatheredLists& int
   if (found.paths.empty() && into.errors.size() == before) {
     std::string looked;
     for (const std::string& directory : layers.directories) {
-      looked += (looked.empty() ? "" : ", ") + directory + "/" + file;
+      looked.append(looked.empty() ? "" : ", ").append(directory).append("/").append(file);
     }
     into.errors.push_back(core::fail("find list", name, ENOENT, "looked for " + looked).value());
   }

@@ -70,14 +70,23 @@ bool exists(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0;
 }
 
-std::vector<SyncNode> read_nodes(const SyncPlaces& places, const std::string& subsystem) {
+std::string join(const std::string& directory, const std::string& name) {
+  std::string path = directory;
+  path += '/';
+  path += name;
+  return path;
+}
+
+/// The entries of a class whose names start with `prefix` (others are issmN, abi_version).
+std::vector<SyncNode> read_nodes(const SyncPlaces& places, const std::string& subsystem,
+                                 std::string_view prefix) {
   std::vector<SyncNode> nodes;
   const std::string directory = places.sys + "/class/" + subsystem;
   for (const std::string& name : entries(directory)) {
-    const std::string entry = directory + "/" + name;
+    const std::string entry = join(directory, name);
     const std::string device = attribute(entry + "/ibdev");
-    if (device.empty() || !exists(entry + "/dev")) {
-      continue;  // abi_version, or an entry without a device number (issm is one with)
+    if (!name.starts_with(prefix) || device.empty()) {
+      continue;
     }
     const auto port = core::parse_number<unsigned>(attribute(entry + "/port"));
     nodes.push_back({name, device, port.value_or(0), exists(places.dev + "/infiniband/" + name)});
@@ -87,9 +96,10 @@ std::vector<SyncNode> read_nodes(const SyncPlaces& places, const std::string& su
 
 std::vector<SyncPort> read_ports(const std::string& device) {
   std::vector<SyncPort> ports;
-  for (const std::string& name : entries(device + "/ports")) {
+  const std::string directory = device + "/ports";
+  for (const std::string& name : entries(directory)) {
     if (const auto number = core::parse_number<unsigned>(name)) {
-      const bool infiniband = attribute(device + "/ports/" + name + "/link_layer") == "InfiniBand";
+      const bool infiniband = attribute(join(directory, name) + "/link_layer") == "InfiniBand";
       ports.push_back({*number, infiniband});
     }
   }
@@ -238,8 +248,8 @@ SyncSnapshot read_snapshot(const SyncPlaces& places, os::SystemdManager* manager
   snapshot.ucm_live = live(places, "rdma_ucm");
   snapshot.ipoib_live = live(places, "ib_ipoib");
   snapshot.rdma_cm_in_dev = exists(places.dev + "/infiniband/rdma_cm");
-  snapshot.uverbs = read_nodes(places, "infiniband_verbs");
-  snapshot.umad = read_nodes(places, "infiniband_mad");
+  snapshot.uverbs = read_nodes(places, "infiniband_verbs", "uverbs");
+  snapshot.umad = read_nodes(places, "infiniband_mad", "umad");
   const std::string directory = places.sys + "/class/infiniband/";
   for (const std::string& name : entries(directory)) {
     SyncDevice device;

@@ -27,7 +27,7 @@ std::string late_half_path() {
 void plainly(const Entry& entry) {
   if (entry.level != program::Level::kDebug) {
     const std::string line = "rdma-load-modules: " + core::printable(entry.message, 2048) + "\n";
-    std::fwrite(line.data(), 1, line.size(), stderr);
+    static_cast<void>(std::fwrite(line.data(), 1, line.size(), stderr));
   }
 }
 
