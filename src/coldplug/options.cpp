@@ -55,10 +55,10 @@ core::Result<Options> parse_options(int argc, char** argv) {
         options.root = optarg;
         break;
       case 'h':
-        std::fputs(kHelp, stdout);
+        static_cast<void>(std::fputs(kHelp, stdout));
         std::exit(EXIT_SUCCESS);
       case 'v':
-        std::puts("rdma-coldplug " RDMABOOT_VERSION);
+        static_cast<void>(std::puts("rdma-coldplug " RDMABOOT_VERSION));
         std::exit(EXIT_SUCCESS);
       default:
         return core::fail("read option", argv[optind - 1], 0, "see --help");

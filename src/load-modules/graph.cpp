@@ -123,12 +123,12 @@ std::vector<std::uint32_t> components(const std::vector<Module>& modules) {
         lowest[parent] = std::min(lowest[parent], lowest[at]);
       }
       if (lowest[at] == index[at]) {
-        ModuleId member = at;
-        do {
-          member = open.back();
+        for (bool last = false; !last;) {
+          const ModuleId member = open.back();
           open.pop_back();
           component[member] = found;
-        } while (member != at);
+          last = member == at;
+        }
         ++found;
       }
     }
