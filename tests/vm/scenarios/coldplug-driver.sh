@@ -1,7 +1,7 @@
 #!/bin/bash
 # A network adapter's RDMA function whose driver is slow: sysinit.target waits for the driver, and for no longer. The
 # second boot denies the driver: nobody waits for what never comes.
-# images: debian12 debian13
+# images: debian12
 # timeout: 120
 # boots: 2
 . /vmtest/lib/assert.sh

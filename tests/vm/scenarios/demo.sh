@@ -1,7 +1,7 @@
 #!/bin/bash
 # The whole story: a soft-RoCE device before sysinit.target, a second one after the boot, and both unplugged again.
 # tools/demo runs it and tells it.
-# images: debian12 debian13
+# images: debian12
 # variant: rdma-boot
 # timeout: 120
 # cmdline: systemd.wants=rxe-early.service

@@ -2,7 +2,7 @@
 # A hostonly image of dracut on a host with an RDMA device carries our module (in upstream's place); booted with a
 # device, rdma-hw.path, the rules and the loader do their work in it, network-pre.target is not reached there, and the
 # real system goes on from there.
-# images: debian12 debian13
+# images: debian12
 # variant: rdma-boot
 # pool: yes
 # timeout: 1200

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The library on a running kernel: what netlink and verbs add to sysfs, without privilege, and the
 # stream of changes through add, rename and removal.
-# images: debian12 debian13
+# images: debian12
 # variant: base
 # timeout: 120
 # payload: build/*/tests/library/show_devices

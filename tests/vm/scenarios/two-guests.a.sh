@@ -1,6 +1,6 @@
 #!/bin/bash
 # Two guests joined by one link: rping from b to a over soft-RoCE, and over soft-iWARP.
-# images: debian12 debian13
+# images: debian12
 # variant: base
 # timeout: 150
 . /vmtest/lib/assert.sh
