@@ -11,7 +11,8 @@ namespace rdmaboot::load_modules {
 
 /// How it ended for one module. Every module of a plan ends in exactly one of these.
 enum class Outcome : std::uint8_t {
-  kLoaded,            ///< this run put it into the kernel
+  kLoaded,            ///< by this run (kernels from 6.5 on give a second loader of the same file
+                      ///< the first one's success: then both say so)
   kAlreadyLive,       ///< somebody else did
   kBuiltin,           ///< part of the kernel image
   kDenied,            ///< by modprobe.d or module_blacklist=

@@ -241,6 +241,19 @@ std::optional<os::SystemdManager> connect(const SyncPlaces& places) {
 
 }  // namespace
 
+bool devices_become_units(const SyncPlaces& places) {
+  if (!exists(places.udev_control)) {
+    return false;
+  }
+  for (const std::string& directory : places.rules) {
+    const std::string rule = directory + "/90-rdma-ulp-modules.rules";
+    if (exists(rule)) {
+      return real_path(rule) != "/dev/null";
+    }
+  }
+  return false;
+}
+
 SyncSnapshot read_snapshot(const SyncPlaces& places, os::SystemdManager* manager) {
   SyncSnapshot snapshot;
   snapshot.uverbs_live = live(places, "ib_uverbs");
@@ -259,7 +272,7 @@ SyncSnapshot read_snapshot(const SyncPlaces& places, os::SystemdManager* manager
       snapshot.devices.push_back(std::move(device));
     }
   }
-  if (manager != nullptr && exists(places.udev_control)) {
+  if (manager != nullptr && devices_become_units(places)) {
     ask_udev_and_systemd(places, *manager, snapshot.devices);
   }
   if (snapshot.ipoib_live) {

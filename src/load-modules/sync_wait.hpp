@@ -18,7 +18,16 @@ struct SyncPlaces {
   std::string dev = "/dev";
   std::string udev_control = "/run/udev/control";  ///< missing: no udevd runs
   std::string systemd = "/run/systemd/private";
+  /// Where udev's rules are, highest priority first.
+  std::vector<std::string> rules = {"/etc/udev/rules.d", "/run/udev/rules.d",
+                                    "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d",
+                                    "/lib/udev/rules.d"};
 };
+
+/// Whether the rule that tags RDMA devices for systemd is in effect. Without it (an initrd that did
+/// not take it, an admin's mask) udev leaves no trace of a device that it has finished with, and no
+/// unit ever comes: waiting for either would be in vain.
+[[nodiscard]] bool devices_become_units(const SyncPlaces& places);
 
 /// Reads everything the predicate needs. Devices that vanish while they are read are left out.
 /// @param manager null: PID 1 is not asked, devices count as known

@@ -113,8 +113,11 @@ TEST(Sync, EveryPortOfEveryDeviceCounts) {
 class SyncWaitTest : public ::testing::Test {
  protected:
   SyncWaitTest() {
-    places_ = {root_.path("sys"), root_.path("dev"), root_.path("udev-control"),
-               root_.path("systemd-private")};
+    places_ = {root_.path("sys"),
+               root_.path("dev"),
+               root_.path("udev-control"),
+               root_.path("systemd-private"),
+               {root_.path("etc-rules"), root_.path("lib-rules")}};
     root_.make_directory("dev/infiniband");
     root_.write("sys/module/ib_uverbs/initstate", "live\n");
     root_.write("sys/class/infiniband/rxe0/ports/1/link_layer", "Ethernet\n");
@@ -187,6 +190,16 @@ TEST_F(SyncWaitTest, DeviceThatGoesAwayWhileItIsWaitedForIsForgotten) {
   });
   EXPECT_TRUE(wait_for_promises(places_, clock_, 20s).empty());
   unplug.join();
+}
+
+TEST_F(SyncWaitTest, DevicesAreExpectedInSystemdOnlyWhereTheRuleIsInEffect) {
+  EXPECT_FALSE(devices_become_units(places_)) << "no udevd";
+  root_.write("udev-control", "");
+  EXPECT_FALSE(devices_become_units(places_)) << "no rule: an initrd without it";
+  root_.write("lib-rules/90-rdma-ulp-modules.rules", "");
+  EXPECT_TRUE(devices_become_units(places_));
+  root_.link("/dev/null", "etc-rules/90-rdma-ulp-modules.rules");
+  EXPECT_FALSE(devices_become_units(places_)) << "masked by the admin";
 }
 
 TEST_F(SyncWaitTest, WithoutSysNothingIsPromised) {

@@ -45,8 +45,10 @@ one=$!
 wait "$one"
 for module in $TEST; do
     assert loaded "$module"
-    assert_eq "$(cat /tmp/one /tmp/two | grep -c "$module: loaded in")" 1 "loads of $module"
+    # From 6.5 on the kernel gives the second loader of a file the first one's success.
+    assert_match "$(cat /tmp/one /tmp/two | grep -c "$module: loaded in")" '^[12]$' "loads of $module"
 done
+assert_no_match "$(cat /tmp/one /tmp/two)" 'failed|timed-out'
 
 mark "nodes are there when the loader ends"
 rxe_add rxe0
