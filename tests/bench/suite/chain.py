@@ -299,8 +299,9 @@ def hotplug_tables(chain):
 def early_tables(chain):
     """Boots with a device before sysinit.target."""
     rows = []
-    for name in chain.early:
-        boots = chain.early[name]
+    for name, boots in list(chain.early.items()):
+        if not boots:
+            continue
         kept = chain.deferred(name)
 
         def since(unit, key="active", boots=boots):
@@ -334,17 +335,18 @@ def early_tables(chain):
 def plain_tables(chain):
     """Boots without RDMA."""
     rows = []
+    base = chain.userspace("base")
     for name in ("base", "rdma-boot", "rdma-core"):
         boots = [b["boot"] for b in chain.plain.get(name, [])]
         if boots:
             user = [b["userspace"] for b in boots]
             rows.append(
                 [name, len(boots), stats.spread(user),
-                 f"{stats.median(user) - stats.median(chain.userspace('base') or user):+.0f}",
+                 f"{stats.median(user) - stats.median(base):+.0f}" if base else "-",
                  stats.spread([b["pid1"] for b in boots]), stats.spread([b["unitsload"] for b in boots]),
                  stats.spread([len(b["execs"]) for b in boots]), stats.spread([b["kernel"] for b in boots])]
             )  # fmt: skip
-    extra = {name: chain.extra_execs(name) for name in ("rdma-boot", "rdma-core") if name in chain.plain}
+    extra = {name: chain.extra_execs(name) for name in ("rdma-boot", "rdma-core") if base and name in chain.plain}
     lines = [f"- {name}: {', '.join(found) if found else 'none'}" for name, found in extra.items()]
     return "\n".join(
         [
