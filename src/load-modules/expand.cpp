@@ -32,6 +32,7 @@ class Expansion {
       }
     }
     connect_posts();
+    mark_dispensable();
     connect_weak();
     estimate_costs();
     graph_.finish();
@@ -173,6 +174,26 @@ class Expansion {
                          !notes.needed_hard && !notes.needed_softly;
       for (const ModuleId owner : notes.posted_by) {
         graph_.modules[id].needs.push_back({owner, alone ? Need::kPost : Need::kSoft});
+      }
+    }
+  }
+
+  /// What no hard dependency connects to a name in a list.
+  void mark_dispensable() {
+    std::vector<ModuleId> reached;
+    for (ModuleId id = 0; id < graph_.modules.size(); ++id) {
+      graph_.modules[id].dispensable = !graph_.modules[id].requested;
+      if (graph_.modules[id].requested) {
+        reached.push_back(id);
+      }
+    }
+    while (!reached.empty()) {
+      const ModuleId id = reached.back();
+      reached.pop_back();
+      for (const Edge& edge : graph_.modules[id].needs) {
+        if (edge.need == Need::kHard && std::exchange(graph_.modules[edge.on].dispensable, false)) {
+          reached.push_back(edge.on);
+        }
       }
     }
   }

@@ -42,7 +42,10 @@ struct Module {
   std::optional<Ending> decided;  ///< known without loading: builtin, denied, missing, live, failed
   bool coming = false;            ///< somebody else is loading it right now
   bool requested = false;         ///< a list names it (not only another module)
-  std::string origin;             ///< who named it: "/etc/rdma/modules/rdma.conf:3"
+  /// Only soft dependencies lead to it. As with modprobe, its failure is not one of the run: a
+  /// driver of an instruction that this CPU lacks ends in ENODEV, and all is well.
+  bool dispensable = false;
+  std::string origin;  ///< who named it: "/etc/rdma/modules/rdma.conf:3"
   Class priority = Class::kOther;
   std::uint64_t cost = 0;   ///< expected microseconds
   std::uint64_t chain = 0;  ///< cost of the longest chain that starts with this module

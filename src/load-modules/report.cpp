@@ -58,7 +58,8 @@ std::string names_in_brackets(const std::vector<std::string_view>& names) {
 
 Entry describe_ending(const Module& module, const Ending& ending) {
   Entry entry;
-  entry.level = level_of(ending.outcome);
+  entry.level = module.dispensable && ending.outcome == Outcome::kFailed ? Level::kInfo
+                                                                         : level_of(ending.outcome);
   entry.module = module.name;
   entry.result = name_of(ending.outcome);
   entry.usec = ending.took.count();
@@ -104,7 +105,7 @@ Entry describe_run(const std::string& lists, const Graph& graph, std::span<const
       counts += names_in_brackets(names);
     }
   }
-  entry.level = any_failure(endings) ? Level::kError : Level::kInfo;
+  entry.level = any_failure(graph, endings) ? Level::kError : Level::kInfo;
   entry.message = (lists.empty() ? "" : lists + ": ") +
                   (counts.empty() ? "nothing to load" : counts) + " in " + milliseconds(took);
   if (slowest < endings.size()) {
@@ -115,9 +116,14 @@ Entry describe_run(const std::string& lists, const Graph& graph, std::span<const
   return entry;
 }
 
-bool any_failure(std::span<const Ending> endings) {
-  return std::any_of(endings.begin(), endings.end(),
-                     [](const Ending& ending) { return is_failure(ending.outcome); });
+bool any_failure(const Graph& graph, std::span<const Ending> endings) {
+  for (std::size_t id = 0; id < endings.size(); ++id) {
+    const bool forgiven = endings[id].outcome == Outcome::kFailed && graph.modules[id].dispensable;
+    if (is_failure(endings[id].outcome) && !forgiven) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace rdmaboot::load_modules

@@ -29,7 +29,7 @@ struct Entry {
 [[nodiscard]] Entry describe_run(const std::string& lists, const Graph& graph,
                                  std::span<const Ending> endings, core::Microseconds took);
 
-/// Whether any module failed or was not done in time: the exit status.
-[[nodiscard]] bool any_failure(std::span<const Ending> endings);
+/// Whether a module that the lists need failed, or any was not done in time: the exit status.
+[[nodiscard]] bool any_failure(const Graph& graph, std::span<const Ending> endings);
 
 }  // namespace rdmaboot::load_modules

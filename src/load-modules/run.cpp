@@ -165,7 +165,7 @@ class Run {
       voice_.synchronise(std::min(left, kLongestSynchronisation));
     }
     write_times(*endings);
-    return !any_failure(*endings);
+    return !any_failure(graph_, *endings);
   }
 
   /// While a CPU is idle: maps the late half, then tells what has ended so far.

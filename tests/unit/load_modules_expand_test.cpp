@@ -52,6 +52,19 @@ TEST(Expand, SharedDependencyIsInThePlanOnceAndAskedForOnce) {
   EXPECT_TRUE(needs(graph, "rdma_cm", "ib_core", Need::kHard));
 }
 
+TEST(Expand, OnlyWhatSoftDependenciesAloneLeadToIsDispensable) {
+  FakeIndex index;
+  index.add("crct10dif_pclmul", {"crct10dif_common"});
+  index.add("crct10dif_common");
+  index.add("crc_t10dif", {"crct10dif_common"}).soft_before = {"crct10dif_pclmul"};
+  index.add("nvme_core", {"crc_t10dif"});
+  const Graph graph = expand(input_for({"nvme_core"}), index);
+  EXPECT_TRUE(module_of(graph, "crct10dif_pclmul").dispensable);
+  EXPECT_FALSE(module_of(graph, "crct10dif_common").dispensable);
+  EXPECT_FALSE(module_of(graph, "crc_t10dif").dispensable);
+  EXPECT_FALSE(module_of(graph, "nvme_core").dispensable);
+}
+
 TEST(Expand, TwoAliasesOfOneModuleAreOneModule) {
   FakeIndex index;
   index.add("rpcrdma");

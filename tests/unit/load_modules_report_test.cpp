@@ -56,14 +56,20 @@ TEST(Report, LongListsOfNamesAreCut) {
 }
 
 TEST(Report, MissingAndDeniedAreNoFailureOfTheRun) {
-  const auto run_with = [](Outcome outcome) {
-    return any_failure(std::array{Ending{Outcome::kLoaded, 0, {}, {}}, Ending{outcome, 0, {}, {}}});
+  Graph graph;
+  graph.modules.resize(2);
+  const auto run_with = [&](Outcome outcome) {
+    return any_failure(graph,
+                       std::array{Ending{Outcome::kLoaded, 0, {}, {}}, Ending{outcome, 0, {}, {}}});
   };
   EXPECT_FALSE(run_with(Outcome::kMissing));
   EXPECT_FALSE(run_with(Outcome::kDenied));
   EXPECT_FALSE(run_with(Outcome::kDependencyFailed)) << "what it needs tells on its own";
   EXPECT_TRUE(run_with(Outcome::kFailed));
   EXPECT_TRUE(run_with(Outcome::kTimedOut));
+  graph.modules[1].dispensable = true;
+  EXPECT_FALSE(run_with(Outcome::kFailed)) << "as with modprobe's soft dependencies";
+  EXPECT_TRUE(run_with(Outcome::kTimedOut)) << "it held the run up all the same";
 }
 
 TEST(Report, EntryOfAModuleHasItsFields) {
