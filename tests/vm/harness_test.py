@@ -4,6 +4,7 @@
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -77,6 +78,40 @@ class Inputs(unittest.TestCase):
     def test_a_line_for_another_release_is_left_out(self):
         self.assertIn("libspdlog1.10", images.package_list("rootfs", images.RELEASES["debian12"]))
         self.assertNotIn("libspdlog1.10", images.package_list("rootfs", images.RELEASES["debian13"]))
+
+
+STOPPED_RUN = """
+import concurrent.futures, subprocess
+from harness import machine
+from harness.common import main_guard
+
+def wait():
+    with subprocess.Popen(["sleep", "60"]) as process:
+        machine.RUNNING.add(process)
+        print("up", flush=True)
+        process.wait()
+
+def main(_):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        try:
+            pool.submit(wait).result()
+        except KeyboardInterrupt:
+            machine.stop_all()
+            raise
+
+main_guard(main)
+"""
+
+
+class Ending(unittest.TestCase):
+    """What becomes of machines when the harness is told to stop."""
+
+    def test_sigterm_ends_the_machines_and_then_the_run(self):
+        command = [sys.executable, "-c", STOPPED_RUN]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=pathlib.Path(__file__).parent) as process:
+            self.assertEqual(process.stdout.readline(), b"up\n")
+            process.terminate()
+            self.assertEqual(process.wait(20), 130)
 
 
 if __name__ == "__main__":

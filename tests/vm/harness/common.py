@@ -6,8 +6,11 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
@@ -121,8 +124,34 @@ def machine_slots(wanted):
         yield
 
 
+@contextlib.contextmanager
+def scratch_directory(keep=False):
+    """A directory for disks that are of no use afterwards. What a killed run left behind is removed first."""
+    top = CACHE / "scratch"
+    top.mkdir(parents=True, exist_ok=True)
+    for old in top.iterdir():
+        owner = old.name.split("-")[0]
+        if owner.isdigit() and not pathlib.Path("/proc", owner).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    path = pathlib.Path(tempfile.mkdtemp(dir=top, prefix=f"{os.getpid()}-"))
+    try:
+        yield path
+    finally:
+        if keep:
+            say(f"disks kept in {path.rename(top / f'kept-{path.name}')}")
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def main_guard(function):
-    """Runs a command's main function and turns HarnessError and Ctrl-C into an exit status."""
+    """Runs a command's main function and turns HarnessError, Ctrl-C and SIGTERM into an exit status."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    # SIGINT too: a shell starts its background jobs with that ignored.
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
     try:
         sys.exit(function(sys.argv[1:]))
     except HarnessError as error:

@@ -4,11 +4,10 @@
 import dataclasses
 import pathlib
 import subprocess
-import tempfile
 import threading
 import time
 
-from .common import CACHE, locked, say
+from .common import CACHE, locked, say, scratch_directory
 
 # Exit status of qemu when the guest wrote 1 to the exit device: (1 << 1) | 1.
 EXIT_DEVICE = 3
@@ -16,6 +15,9 @@ EXIT_DEVICE = 3
 BOOT_LIMIT = 300
 SAVE_LIMIT = 60
 KVM_PROBE_LIMIT = 15
+
+# The machines that run now, for stop_all().
+RUNNING = set()
 
 KERNEL_ARGUMENTS = [
     "root=/dev/vda", "rootfstype=ext4", "rw", "console=ttyS0,115200", "quiet", "loglevel=4", "panic=-1",
@@ -82,6 +84,8 @@ def command_line(boot, kvm):
     if boot.disk_format == "raw":
         disk += ",snapshot=on"
     command = [
+        # However this process ends, its machine does not outlive it.
+        "setpriv", "--pdeathsig", "KILL",
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "none",
         *accelerator, "-smp", boot.cpus, "-m", f"{boot.memory}M",
         "-kernel", boot.kernel, "-initrd", boot.directory / "initrd", "-append", " ".join(boot.arguments),
@@ -122,6 +126,12 @@ def follow(path, prefix, ended):
         ended.wait(0.3)
 
 
+def stop_all():
+    """Ends all machines of this process; each run_boot() then returns."""
+    for process in list(RUNNING):
+        process.kill()
+
+
 def run_boot(boot, kvm, limit):
     """Boots a guest and waits for its end. Returns a reason for a bad end, or an empty string."""
     boot.directory.mkdir(parents=True, exist_ok=True)
@@ -135,14 +145,15 @@ def run_boot(boot, kvm, limit):
     prefix = f"{boot.guest}| " if boot.guest else "| "
     viewer = threading.Thread(target=follow, args=(boot.directory / "stream", prefix, ended))
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="vmtest-") as scratch:
+    with scratch_directory() as scratch:
         with subprocess.Popen(
             command_line(boot, kvm),
             stdin=subprocess.DEVNULL,
             stdout=open(boot.directory / "qemu", "wb"),
             stderr=subprocess.STDOUT,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": scratch},
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(scratch)},
         ) as process:
+            RUNNING.add(process)
             viewer.start()
             try:
                 status = process.wait(limit)
@@ -150,6 +161,7 @@ def run_boot(boot, kvm, limit):
             except subprocess.TimeoutExpired:
                 reason = f"the guest did not end within {limit} s"
             finally:
+                RUNNING.discard(process)
                 if process.poll() is None:
                     process.kill()
                     process.wait()
