@@ -12,7 +12,7 @@ if [[ $BOOT == 1 ]]; then
     assert_active rdma-coldplug.service rdma-hw.target
     assert_before rdma-coldplug.service sysinit.target
     assert_before rdma-load-modules@rdma.service sysinit.target
-    systemctl mask late-link.service
+    rm /etc/systemd/system/late-link.service
     mkdir -p /etc/systemd/system/rdma-coldplug.service.d
     printf '[Service]\nExecStart=\nExecStart=/usr/lib/rdma-boot/rdma-coldplug --timeout=3\n' \
         >/etc/systemd/system/rdma-coldplug.service.d/short.conf
