@@ -86,6 +86,15 @@ def apt_lines(release):
     ]
 
 
+def remove(path):
+    """Deletes a directory tree, but never what is mounted in it: a killed build may have left mounts."""
+    mounts = [line.split()[1] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in reversed(mounts):
+        if mount.startswith(f"{path}/"):
+            run(["umount", "-l", mount])
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def prune(kind, prefix):
     """Removes the oldest entries of one kind that nobody uses."""
     entries = sorted(
@@ -99,7 +108,7 @@ def prune(kind, prefix):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            shutil.rmtree(entry, ignore_errors=True)
+            remove(entry)
     for log in CACHE.glob(f"{prefix}-*.log"):
         if not log.with_suffix("").exists() and not log.with_suffix(".tmp").exists():
             log.unlink(missing_ok=True)
@@ -113,15 +122,15 @@ def cached(kind, prefix, key, what, build):
             started = time.monotonic()
             say(f"building {what} ...")
             work = CACHE / f"{path.name}.tmp"
-            shutil.rmtree(work, ignore_errors=True)
-            shutil.rmtree(path, ignore_errors=True)
+            remove(work)
+            remove(path)
             work.mkdir(parents=True)
             log = CACHE / f"{path.name}.log"
             log.unlink(missing_ok=True)
             try:
                 build(work, log)
             except BaseException:
-                shutil.rmtree(work, ignore_errors=True)
+                remove(work)
                 raise
             work.rename(path)
             say(f"built {what} in {time.monotonic() - started:.0f} s")
