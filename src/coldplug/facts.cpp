@@ -47,6 +47,15 @@ std::string rdma_function_of(std::string_view auxiliary) {
   return wanted ? std::string(match) : std::string();
 }
 
+/// How far the driver of a bound function is. The kernel sets the link before it calls probe, and
+/// a driver's first probes run inside its module's init function: until that is live, the RDMA
+/// device may not be there.
+Driver bound_driver(const std::string& driver) {
+  const auto state = core::read_file(driver + "/module/initstate");
+  const bool still_probing = state && core::trim(*state) != "live";
+  return still_probing ? Driver::kOnTheWay : Driver::kDone;
+}
+
 void read_auxiliary_functions(const std::string& root, const Outside& outside, Facts& facts) {
   const std::string bus = root + "/sys/bus/auxiliary/devices";
   for (const std::string& name : names_in(bus)) {
@@ -55,9 +64,11 @@ void read_auxiliary_functions(const std::string& root, const Outside& outside, F
       continue;
     }
     std::error_code error;
-    const bool bound = fs::exists(bus + "/" + name + "/driver", error);
+    const std::string driver = bus + "/" + name + "/driver";
     const std::string alias = "auxiliary:" + match;
-    facts.functions.push_back({name, alias, bound ? Driver::kDone : outside.module_state(alias)});
+    facts.functions.push_back(
+        {name, alias,
+         fs::exists(driver, error) ? bound_driver(driver) : outside.module_state(alias)});
   }
 }
 

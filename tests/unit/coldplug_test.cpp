@@ -58,6 +58,14 @@ TEST(StillToCome, AnAuxiliaryFunctionWithoutItsDriverIsWaitedFor) {
   EXPECT_THAT(pending(tree, answers), IsEmpty());
 }
 
+TEST(StillToCome, ADriverWhoseProbeStillRunsIsWaitedFor) {
+  const TemporaryDirectory tree;
+  tree.write("sys/bus/auxiliary/devices/mlx5_core.rdma.0/driver/module/initstate", "coming\n");
+  EXPECT_THAT(pending(tree, outside({})), ElementsAre(HasSubstr("mlx5_core.rdma.0")));
+  tree.write("sys/bus/auxiliary/devices/mlx5_core.rdma.0/driver/module/initstate", "live\n");
+  EXPECT_THAT(pending(tree, outside({})), IsEmpty());
+}
+
 TEST(StillToCome, ADriverThatThisKernelLacksOrThatIsDeniedIsNotWaitedFor) {
   const TemporaryDirectory tree;
   tree.make_directory("sys/bus/auxiliary/devices/ice.iwarp.3");
