@@ -47,13 +47,17 @@ std::string rdma_function_of(std::string_view auxiliary) {
   return wanted ? std::string(match) : std::string();
 }
 
-/// How far the driver of a bound function is. The kernel sets the link before it calls probe, and
-/// a driver's first probes run inside its module's init function: until that is live, the RDMA
-/// device may not be there.
-Driver bound_driver(const std::string& driver) {
-  const auto state = core::read_file(driver + "/module/initstate");
-  const bool still_probing = state && core::trim(*state) != "live";
-  return still_probing ? Driver::kOnTheWay : Driver::kDone;
+/// Whether a driver is through with a function. The kernel sets the link to the driver before it
+/// calls probe; the driver's link to its module comes after its first probes, which run inside the
+/// module's init function (bus_add_driver() in drivers/base/bus.c).
+bool is_through(const std::string& function) {
+  std::error_code error;
+  const std::string module = function + "/driver/module";
+  if (!fs::exists(module, error)) {
+    return false;
+  }
+  const auto state = core::read_file(module + "/initstate");
+  return !state || core::trim(*state) == "live";
 }
 
 void read_auxiliary_functions(const std::string& root, const Outside& outside, Facts& facts) {
@@ -63,12 +67,9 @@ void read_auxiliary_functions(const std::string& root, const Outside& outside, F
     if (match.empty()) {
       continue;
     }
-    std::error_code error;
-    const std::string driver = bus + "/" + name + "/driver";
     const std::string alias = "auxiliary:" + match;
     facts.functions.push_back(
-        {name, alias,
-         fs::exists(driver, error) ? bound_driver(driver) : outside.module_state(alias)});
+        {name, alias, is_through(bus + "/" + name) ? Driver::kDone : outside.module_state(alias)});
   }
 }
 
