@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "load-modules/graph.hpp"
-#include "os/kmod_index.hpp"
+#include "os/module_index.hpp"
 
 namespace rdmaboot::test {
 

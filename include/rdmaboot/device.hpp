@@ -130,10 +130,9 @@ struct SnapshotOptions {
 };
 
 /// Enumerates the RDMA devices. Blocks for the time of reading sysfs (and, on this machine, at most
-/// a second for netlink); starts no thread, needs no privilege. May be called from several threads
-/// at once. A machine without RDMA gives an empty snapshot.
-/// The list of devices is read again at the end, and if it changed meanwhile all is read again, at
-/// most five times.
+/// two seconds a reading for netlink); starts no thread, needs no privilege. May be called from
+/// several threads at once. A machine without RDMA gives an empty snapshot. The list of devices is
+/// read again at the end, and if it changed meanwhile all is read again, at most five times.
 /// Errors: there is no readable sys/ below the root.
 [[nodiscard]] RDMABOOT_API core::Result<Snapshot> take_snapshot(
     const SnapshotOptions& options = {});

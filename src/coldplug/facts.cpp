@@ -33,17 +33,18 @@ std::vector<std::string> names_in(const std::string& directory) {
 }
 
 /// "mlx5_core.rdma.0" -> "mlx5_core.rdma"; empty unless it is a function for an RDMA driver. The
-/// middle part is what the drivers of Linux 5.11 to 6.17 call theirs (auxiliary_device.name in
-/// mlx5_core, mlx4_core, ice, i40e, idpf, bnxt_en, mana, ionic).
+/// middle part is what the drivers of Linux 5.11 to 6.18 call theirs (auxiliary_device.name in
+/// mlx5_core, mlx4_core, ice, i40e, bnxt_en, mana, ionic; idpf's is "8086.rdma.core").
 std::string rdma_function_of(std::string_view auxiliary) {
   const auto id = auxiliary.rfind('.');
   if (id == std::string_view::npos || !core::parse_number<unsigned>(auxiliary.substr(id + 1))) {
     return {};
   }
   const std::string_view match = auxiliary.substr(0, id);
-  constexpr std::string_view kKinds[] = {".rdma", ".iwarp", ".roce", ".ib"};
-  const bool wanted = std::any_of(std::begin(kKinds), std::end(kKinds),
-                                  [&](std::string_view kind) { return match.ends_with(kind); });
+  constexpr std::string_view kKinds[] = {".rdma.", ".iwarp.", ".roce.", ".ib."};
+  const bool wanted = std::any_of(std::begin(kKinds), std::end(kKinds), [&](std::string_view kind) {
+    return auxiliary.substr(0, id + 1).find(kind) != std::string_view::npos;
+  });
   return wanted ? std::string(match) : std::string();
 }
 

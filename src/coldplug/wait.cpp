@@ -5,21 +5,27 @@
 #include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <libudev.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "coldplug/driver.hpp"
 #include "coldplug/facts.hpp"
 #include "coldplug/policy.hpp"
 #include "core/clock.hpp"
+#include "core/file.hpp"
 #include "core/unique_handle.hpp"
-#include "os/kmod_state.hpp"
+#include "os/kernel_command_line.hpp"
+#include "os/kmod.hpp"
 #include "os/systemd_manager.hpp"
+#include "os/udev_monitor.hpp"
+#include "os/udev_rules.hpp"
 #include "program/log.hpp"
 
 namespace rdmaboot::coldplug {
@@ -27,10 +33,7 @@ namespace {
 
 using program::Level;
 using Loop = core::UniqueHandle<sd_event, sd_event_unref>;
-using Udev = core::UniqueHandle<udev, udev_unref>;
-using Monitor = core::UniqueHandle<udev_monitor, udev_monitor_unref>;
 using Source = core::UniqueHandle<sd_event_source, sd_event_source_unref>;
-using UdevEvent = core::UniqueHandle<udev_device, udev_device_unref>;
 
 /// Events can be lost (ENOBUFS), and a module can end up denied without one: read again this often.
 constexpr std::uint64_t kSafetyNetUsec = 1'000'000;
@@ -61,12 +64,16 @@ class Waiter {
       return core::fail("use", "the event loop", -status);
     }
     read_again_.reset(source);
+    // After all events that are there.
+    sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IDLE);
     subscribe();
     if (evaluate()) {
       return 0;
     }
-    arm_timers();
-    const int status = sd_event_loop(loop_.get());
+    int status = arm_timers();
+    if (status >= 0) {
+      status = sd_event_loop(loop_.get());
+    }
     if (status < 0) {
       return core::fail("run", "the event loop", -status);
     }
@@ -77,95 +84,114 @@ class Waiter {
   std::vector<std::string> missing() {
     Reading reading = read_facts(options_.root, outside());
     for (const core::Error& error : reading.errors) {
-      if (std::find(told_.begin(), told_.end(), error.message()) == told_.end()) {
-        told_.push_back(error.message());
-        program::log(Level::kWarning, error.message());
-      }
+      told(error);
     }
     return still_to_come(reading.facts);
   }
 
-  /// Connects to PID 1; without it devices count as known.
-  void connect() {
-    auto manager = os::SystemdManager::connect();
-    if (manager) {
-      manager_.emplace(std::move(*manager));
-    } else {
-      program::log(Level::kDebug, manager.error().message());
+ private:
+  /// Logs an error, once.
+  void told(const core::Error& error) {
+    if (std::find(told_.begin(), told_.end(), error.message()) == told_.end()) {
+      told_.push_back(error.message());
+      program::log(Level::kWarning, error.message());
     }
   }
 
- private:
-  void subscribe() {
-    connect();
+  /// Connects to PID 1 unless that is done. Without PID 1 of systemd devices count as known.
+  bool connect() {
     if (manager_) {
-      const auto watching = manager_->watch(loop_.get(), [this] { changed(); });
-      if (!watching) {
-        program::log(Level::kWarning, watching.error().message());
+      return true;
+    }
+    auto manager = os::SystemdManager::connect();
+    if (!manager) {
+      program::log(Level::kDebug, manager.error().message());
+      return false;
+    }
+    manager_.emplace(std::move(*manager));
+    if (loop_) {
+      if (const auto watching = manager_->watch(loop_.get(), [this] { changed(); }); !watching) {
+        told(watching.error());
       }
     }
-    udev_.reset(udev_new());
+    return true;
+  }
+
+  void subscribe() {
+    connect();
     // "kernel" tells of a driver that was bound, "udev" of a device that the rules are through
     // with.
     for (const char* const group : {"kernel", "udev"}) {
-      Monitor monitor(udev_ ? udev_monitor_new_from_netlink(udev_.get(), group) : nullptr);
-      if (!monitor || udev_monitor_enable_receiving(monitor.get()) < 0 ||
-          sd_event_add_io(loop_.get(), nullptr, udev_monitor_get_fd(monitor.get()), EPOLLIN,
-                          on_udev, this) < 0) {
-        program::log(Level::kWarning, std::string("no events of udev's group ") + group +
-                                          "; reading once a second instead");
-        continue;
+      auto monitor =
+          os::open_udev_monitor(group, {"auxiliary", "infiniband", "module", "net", "pci"}, 0);
+      if (!monitor) {
+        told(monitor.error());
+      } else if (sd_event_add_io(loop_.get(), nullptr, (*monitor)->fd(), EPOLLIN, on_udev, this) >=
+                 0) {
+        monitors_.push_back(std::move(*monitor));
       }
-      monitors_.push_back(std::move(monitor));
     }
   }
 
-  void arm_timers() {
+  /// Without its timers the wait might never end. Returns a negative errno value on failure.
+  int arm_timers() {
     const auto timeout = static_cast<std::uint64_t>(core::Microseconds(options_.timeout).count());
-    sd_event_add_time_relative(loop_.get(), nullptr, CLOCK_MONOTONIC, timeout, 1, on_timeout, this);
-    sd_event_source* raw = nullptr;
-    if (sd_event_add_time_relative(loop_.get(), &raw, CLOCK_MONOTONIC, kSafetyNetUsec, 1,
-                                   on_safety_net, this) >= 0) {
-      safety_net_.reset(raw);
-    }
+    // The unit's own time-out is there for a program that is broken, not for a longer --timeout.
+    constexpr std::uint64_t kTimeToEnd = 10'000'000;
+    sd_notify(0, ("EXTEND_TIMEOUT_USEC=" + std::to_string(timeout + kTimeToEnd)).c_str());
+    const int status = sd_event_add_time_relative(loop_.get(), nullptr, CLOCK_MONOTONIC, timeout, 1,
+                                                  on_timeout, this);
+    return status < 0 ? status
+                      : sd_event_add_time_relative(loop_.get(), nullptr, CLOCK_MONOTONIC,
+                                                   kSafetyNetUsec, 1, on_safety_net, this);
   }
 
   Outside outside() {
-    return {[this](const std::string& name) {
-              switch (modules_.state(name)) {
-                case os::KmodState::kLive:
-                  return Driver::kDone;
-                case os::KmodState::kAvailable:
-                  return Driver::kOnTheWay;
-                case os::KmodState::kMissing:
-                case os::KmodState::kDenied:
-                  break;
-              }
-              return Driver::kNeverComes;
-            },
-            [this](const std::vector<std::string>& units) {
-              std::vector<bool> active(units.size(), true);
-              if (!manager_) {
-                return active;
-              }
-              const auto states = manager_->active_states(units);
-              if (!states) {
-                program::log(Level::kWarning, states.error().message());
-                return active;
-              }
-              for (std::size_t i = 0; i < units.size(); ++i) {
-                const auto found = states->find(units[i]);
-                active[i] = found != states->end() && found->second == "active";
-              }
-              return active;
-            }};
+    return {[this](const std::string& name) { return driver(name); },
+            [this](const std::vector<std::string>& units) { return active(units); }};
+  }
+
+  Driver driver(const std::string& name) {
+    if (!modules_) {
+      // Only now: most boots that come here have devices, and no question to libkmod.
+      auto index = os::open_kmod({options_.root, {}});
+      if (!index) {
+        told(index.error());
+        return Driver::kNeverComes;
+      }
+      modules_ = std::move(*index);
+      if (const auto text = core::read_file("/proc/cmdline")) {
+        kernel_blacklist_ = os::parse_kernel_command_line(*text).blacklist;
+      }
+    }
+    return driver_state(*modules_, kernel_blacklist_, name);
+  }
+
+  std::vector<bool> active(const std::vector<std::string>& units) {
+    std::vector<bool> known(units.size(), true);
+    if (!options_.root.empty() || !os::devices_become_units("") || !connect()) {
+      return known;
+    }
+    const auto active = manager_->active_units(units);
+    for (std::size_t i = 0; i < units.size(); ++i) {
+      known[i] = active && active->contains(units[i]);
+    }
+    if (!active) {
+      // PID 1 is busy, or was executed anew: asked again at the next look.
+      told(active.error());
+    }
+    return known;
   }
 
   /// Reads once and ends the loop when nothing is missing. Returns whether that is so.
   bool evaluate() {
     missing_ = missing();
     if (!missing_.empty()) {
-      sd_notify(0, ("STATUS=Waiting: " + join(missing_)).c_str());
+      const std::string status = "STATUS=Waiting: " + join(missing_);
+      if (status != status_) {
+        status_ = status;
+        sd_notify(0, status_.c_str());
+      }
       return false;
     }
     const core::Microseconds waited = clock_.now() - started_;
@@ -177,7 +203,8 @@ class Waiter {
     return true;
   }
 
-  /// Many events come in one burst: read once when the loop has nothing else to do.
+  /// Many events come in one burst: read once when the loop has nothing else to do, or at the next
+  /// look of the safety net.
   void changed() { sd_event_source_set_enabled(read_again_.get(), SD_EVENT_ONESHOT); }
 
   /// evaluate() for callbacks: no exception may cross sd-event's C code.
@@ -196,10 +223,10 @@ class Waiter {
 
   static int on_udev(sd_event_source* /*source*/, int fd, std::uint32_t /*events*/, void* user) {
     auto& self = *static_cast<Waiter*>(user);
-    for (const Monitor& monitor : self.monitors_) {
-      if (udev_monitor_get_fd(monitor.get()) == fd) {
-        // Only that something happened counts; NULL (ENOBUFS) means that too.
-        const UdevEvent event(udev_monitor_receive_device(monitor.get()));
+    for (const auto& monitor : self.monitors_) {
+      if (monitor->fd() == fd) {
+        // Only that something happened counts; an error (ENOBUFS) means that too.
+        static_cast<void>(monitor->receive());
       }
     }
     self.changed();
@@ -226,15 +253,15 @@ class Waiter {
   Options options_;
   core::MonotonicClock clock_;
   core::Microseconds started_;
-  os::KmodStates modules_;
+  std::unique_ptr<os::ModuleIndex> modules_;
+  std::set<std::string, std::less<>> kernel_blacklist_;
   std::vector<std::string> told_;
   std::vector<std::string> missing_;
+  std::string status_;
   Loop loop_;
   std::optional<os::SystemdManager> manager_;
-  Udev udev_;
-  std::vector<Monitor> monitors_;
+  std::vector<std::unique_ptr<os::UeventSource>> monitors_;
   Source read_again_;
-  Source safety_net_;
 };
 
 }  // namespace
@@ -243,9 +270,6 @@ core::Result<int> wait_for_devices(const Options& options) {
   Waiter waiter(options);
   if (!options.list) {
     return waiter.run();
-  }
-  if (options.root.empty()) {
-    waiter.connect();
   }
   for (const std::string& line : waiter.missing()) {
     std::puts(line.c_str());

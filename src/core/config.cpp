@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// More drop-ins than this in one directory are a mistake; the first by name are used.
+/// More drop-ins than this in one directory are a mistake; the rest, in the order of the directory,
+/// is not read.
 constexpr std::size_t kMaxFragments = 1024;
 
 bool is_mask(const std::string& path) {

@@ -27,7 +27,8 @@ struct SnapshotSeams {
 [[nodiscard]] core::Result<Snapshot> take_snapshot(const SnapshotOptions& options,
                                                    const SnapshotSeams& seams);
 
-/// Asks RDMA netlink for all devices and ports; ends within kNetlinkBudget.
+/// Asks RDMA netlink for all devices and ports; ends within two seconds (a question that is under
+/// way when the first is over may take another).
 [[nodiscard]] NetlinkFacts ask_netlink();
 
 }  // namespace rdmaboot::device

@@ -2,7 +2,6 @@
 #include "load-modules/expand.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <unordered_map>
 #include <utility>
@@ -126,7 +125,7 @@ class Expansion {
       return true;
     } else if (input_.kernel_blacklist.contains(module.name)) {
       deny("module_blacklist= on the kernel command line");
-    } else if (is_denial(facts.install_command)) {
+    } else if (os::is_denial(facts.install_command)) {
       deny("install command in modprobe.d: " + core::printable(facts.install_command));
     } else if (facts.deny_listed && !notes.needed_hard) {
       deny("blacklist in modprobe.d or on the kernel command line");
@@ -241,15 +240,6 @@ class Expansion {
 };
 
 }  // namespace
-
-bool is_denial(std::string_view install_command) {
-  constexpr std::array<std::string_view, 7> kDoNothing = {
-      "/bin/true", "/bin/false", "/usr/bin/true", "/usr/bin/false", "true", "false", ":"};
-  const auto words = core::split(install_command, " \t");
-  const bool compound = install_command.find_first_of(";&|`$\n") != std::string_view::npos;
-  return !compound && !words.empty() &&
-         std::find(kDoNothing.begin(), kDoNothing.end(), words.front()) != kDoNothing.end();
-}
 
 Graph expand(const PlanInput& input, os::ModuleIndex& index) {
   return Expansion(input, index).run();

@@ -11,7 +11,7 @@
 #include "load-modules/graph.hpp"
 #include "load-modules/list_parser.hpp"
 #include "load-modules/module_times.hpp"
-#include "os/kmod_index.hpp"
+#include "os/module_index.hpp"
 
 namespace rdmaboot::load_modules {
 
@@ -30,9 +30,5 @@ struct PlanInput {
 /// module brings none of its dependencies in.
 /// A name the index has an error for (ENOMEM) ends as failed; the rest is planned.
 [[nodiscard]] Graph expand(const PlanInput& input, os::ModuleIndex& index);
-
-/// Whether an install command of modprobe.d is only there to keep the module out: /bin/true,
-/// /bin/false and their like, with or without arguments.
-[[nodiscard]] bool is_denial(std::string_view install_command);
 
 }  // namespace rdmaboot::load_modules

@@ -56,10 +56,8 @@ int insert_file(const Module& module, std::string_view compression) {
     return 0;
   }
   const int error = errno;
-  if (flags != 0 && (error == EOPNOTSUPP || error == EINVAL)) {
-    return os::insert_with_libkmod(module.path, module.options);
-  }
-  return error;
+  return flags != 0 && error == EOPNOTSUPP ? os::insert_with_libkmod(module.path, module.options)
+                                           : error;
 }
 
 Answer run_install_command(const Module& module) {

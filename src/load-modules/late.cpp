@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "load-modules/late.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <string>
 
@@ -30,11 +31,27 @@ void log_entry(const RdmabootLateEntry* entry) {
   }
 }
 
+rdmaboot::load_modules::SyncWait& sync_wait() {
+  static const rdmaboot::core::MonotonicClock clock;
+  static rdmaboot::load_modules::SyncWait wait({}, clock);
+  return wait;
+}
+
+bool look() {
+  using namespace rdmaboot::load_modules;
+  try {
+    const auto missing = find_missing(sync_wait().snapshot());
+    return std::all_of(missing.begin(), missing.end(),
+                       [](const Missing& thing) { return thing.waits == Waits::kForKernel; });
+  } catch (const std::exception&) {
+    return true;  // out of memory: synchronise() will say so
+  }
+}
+
 bool synchronise(std::int64_t wait_usec) {
   using namespace rdmaboot;
   try {
-    const core::MonotonicClock clock;
-    const auto missing = load_modules::wait_for_promises({}, clock, core::Microseconds(wait_usec));
+    const auto missing = sync_wait().wait(core::Microseconds(wait_usec));
     for (const load_modules::Missing& thing : missing) {
       program::log(Level::kWarning, "waited in vain for " + thing.what);
     }
@@ -45,7 +62,7 @@ bool synchronise(std::int64_t wait_usec) {
   }
 }
 
-constexpr RdmabootLateHalf kLateHalf = {log_entry, synchronise};
+constexpr RdmabootLateHalf kLateHalf = {log_entry, look, synchronise};
 
 }  // namespace
 

@@ -23,6 +23,9 @@ struct RdmabootLateEntry {
 /// The functions of the late half. None throws.
 struct RdmabootLateHalf {
   void (*log)(const RdmabootLateEntry* entry);
+  /// Looks for what synchronise() will wait for, so that it finds PID 1 asked already. Returns
+  /// whether that is done: nothing of it depends on modules still to be loaded.
+  bool (*look)();
   /// Waits for what the live modules promise for the RDMA devices present (see sync.hpp), for at
   /// most `wait_usec` microseconds, and logs what did not come. Returns whether all came.
   bool (*synchronise)(std::int64_t wait_usec);

@@ -7,18 +7,29 @@
 #include <getopt.h>
 
 #include "core/text.hpp"
-#include "load-modules/kernel_command_line.hpp"
 #include "load-modules/list_parser.hpp"
+#include "os/kernel_command_line.hpp"
 
 namespace rdmaboot::load_modules {
 namespace {
 
 constexpr std::size_t kLongestListName = 100;
+/// Seconds; more is a typing error.
+constexpr unsigned kLongestDeadline = 3600;
 
 bool is_list_name(std::string_view name) {
   return !name.empty() && name.size() <= kLongestListName && name.front() != '.' &&
          std::all_of(name.begin(), name.end(),
                      [](char c) { return c > ' ' && c <= '~' && c != '/'; });
+}
+
+/// The instance of a unit's name may be written as systemd-escape(1) does: my\\x2dlist.
+std::string unescaped(std::string name) {
+  constexpr std::string_view kDash = "\\x2d";
+  for (std::size_t at = 0; (at = name.find(kDash, at)) != std::string::npos; ++at) {
+    name.replace(at, kDash.size(), "-");
+  }
+  return name;
 }
 
 core::Result<unsigned> number(std::string_view option, std::string_view value, unsigned most) {
@@ -58,7 +69,7 @@ core::Result<void> take(int option, const std::string& value, Options& into) {
       return {};
     }
     case 'j':
-      return number("--jobs", value, kMostJobs).map([&](unsigned jobs) { into.jobs = jobs; });
+      return number("--jobs", value, os::kMostJobs).map([&](unsigned jobs) { into.jobs = jobs; });
     case 'd':
       return number("--deadline", value, kLongestDeadline).map([&](unsigned seconds) {
         into.deadline_seconds = seconds;
@@ -112,12 +123,13 @@ core::Result<Options> parse_options(std::span<char* const> arguments) {
       return tl::make_unexpected(std::move(taken.error()));
     }
   }
-  for (const char* const name : arguments.subspan(static_cast<std::size_t>(::optind))) {
+  for (const char* const argument : arguments.subspan(static_cast<std::size_t>(::optind))) {
+    const std::string name = unescaped(argument);
     if (!is_list_name(name)) {
       return core::fail("use list name", "\"" + core::printable(name) + "\"", 0,
                         "expected the NAME of /etc/rdma/modules/NAME.conf");
     }
-    options.lists.emplace_back(name);
+    options.lists.push_back(name);
   }
   if (options.lists.empty() && options.modules.empty()) {
     options.lists.emplace_back("rdma");

@@ -14,11 +14,11 @@
 #include "core/clock.hpp"
 #include "core/file.hpp"
 #include "load-modules/expand.hpp"
-#include "load-modules/kernel_command_line.hpp"
 #include "load-modules/lists.hpp"
 #include "load-modules/options.hpp"
 #include "load-modules/supervisor.hpp"
 #include "load-modules/voice.hpp"
+#include "os/kernel_command_line.hpp"
 #include "os/kmod.hpp"
 
 namespace rdmaboot::load_modules {
@@ -77,8 +77,7 @@ class Run {
     if (options_.dry_run) {
       return print(write_plan(graph_, jobs(), options_.format));
     }
-    return load().map(
-        [&](bool good) { return good && lists_are_good ? EXIT_SUCCESS : EXIT_FAILURE; });
+    return load() && lists_are_good ? EXIT_SUCCESS : EXIT_FAILURE;
   }
 
  private:
@@ -104,7 +103,7 @@ class Run {
   void read_kernel_command_line() {
     const auto text = core::read_file("/proc/cmdline");
     if (text) {
-      parameters_ = parse_kernel_command_line(*text);
+      parameters_ = os::parse_kernel_command_line(*text);
     }
     if (!parameters_.ignored.empty()) {
       voice_.say(Level::kWarning,
@@ -120,6 +119,9 @@ class Run {
     }
     for (const core::Error& warning : lists.warnings) {
       voice_.say(Level::kWarning, warning.message());
+    }
+    for (const std::string& name : lists.masked) {
+      voice_.say(Level::kInfo, "list " + name + " is masked: nothing of it is loaded");
     }
     input_.requests = std::move(lists.requests);
     for (const std::string& module : options_.modules) {
@@ -139,7 +141,7 @@ class Run {
     return options_.jobs ? *options_.jobs : parameters_.jobs.value_or(available_cpus());
   }
 
-  core::Result<bool> load() {
+  bool load() {
     const unsigned seconds = options_.deadline_seconds
                                  ? *options_.deadline_seconds
                                  : parameters_.deadline_seconds.value_or(kDefaultDeadlineSeconds);
@@ -151,24 +153,22 @@ class Run {
         clock_, [&](const Module& module) { return insert(module, compression); },
         [](const Module& module) { return os::module_state("/sys", module.name); },
         [&](const Scheduler& scheduler) { return use_spare_time(scheduler); }};
-    auto endings = supervise(
+    const std::vector<Ending> endings = supervise(
         graph_, {jobs(), deadline, std::min(kPatience, allowed / kPatienceShare)}, around);
-    if (!endings) {
-      return tl::make_unexpected(std::move(endings.error()));
-    }
     const Microseconds took = clock_.now() - start_;
-    report(*endings, took);
+    report(endings, took);
     const Microseconds left = deadline - clock_.now();
     if (left <= Microseconds{0}) {
       voice_.say(Level::kWarning, "no time is left to wait for the devices the modules promise");
     } else {
       voice_.synchronise(std::min(left, kLongestSynchronisation));
     }
-    write_times(*endings);
-    return !any_failure(graph_, *endings);
+    write_times(endings);
+    return !any_failure(graph_, endings);
   }
 
-  /// While a CPU is idle: maps the late half, then tells what has ended so far.
+  /// While a CPU is idle: maps the late half, then tells what has ended so far, then looks whether
+  /// udev and PID 1 are through with the devices.
   bool use_spare_time(const Scheduler& scheduler) {
     if (voice_.prepare()) {
       return true;
@@ -179,6 +179,7 @@ class Run {
         return true;
       }
     }
+    voice_.look();
     return false;
   }
 
@@ -201,16 +202,18 @@ class Run {
 
   /// Best effort: the directory may be missing or not writable yet.
   void write_times(const std::vector<Ending>& endings) {
-    bool any = false;
+    ModuleTimes measured;
     for (ModuleId id = 0; id < endings.size(); ++id) {
       if (endings[id].outcome == Outcome::kLoaded) {
-        input_.times.insert_or_assign(graph_.modules[id].name,
-                                      static_cast<std::uint64_t>(endings[id].took.count()));
-        any = true;
+        measured.emplace(graph_.modules[id].name,
+                         static_cast<std::uint64_t>(endings[id].took.count()));
       }
     }
-    if (any) {
-      static_cast<void>(core::replace_file(kModuleTimesPath, format_module_times(input_.times)));
+    if (!measured.empty()) {
+      // Anew: the loader of another list may have written since.
+      read_times();
+      measured.merge(input_.times);
+      static_cast<void>(core::replace_file(kModuleTimesPath, format_module_times(measured)));
     }
   }
 
@@ -218,7 +221,7 @@ class Run {
   Voice& voice_;
   Microseconds start_;
   Options options_;
-  KernelParameters parameters_;
+  os::KernelParameters parameters_;
   std::string name_;
   PlanInput input_;
   Graph graph_;

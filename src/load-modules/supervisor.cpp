@@ -27,6 +27,10 @@ namespace {
 constexpr core::Microseconds kLookAgain{4000};
 /// A module directory that stays without initstate for so many looks belongs to a builtin module.
 constexpr unsigned kLooksUntilBuiltin = 25;
+/// The kernel answers EEXIST for a module in other hands, and also when the module's own init
+/// function says so. A module that is gone after that answer is tried again so many times: its
+/// other loader may have failed.
+constexpr unsigned kMostRetries = 2;
 
 struct Worker {
   pid_t pid = -1;
@@ -62,12 +66,10 @@ class Supervisor {
   Supervisor(const Graph& graph, const Limits& limits, const Surroundings& around)
       : graph_(graph), around_(around), scheduler_(graph, limits) {}
 
-  core::Result<std::vector<Ending>> run() {
+  std::vector<Ending> run() {
     while (!scheduler_.done()) {
       look_at_coming();
-      if (auto handed_out = hand_out(); !handed_out) {
-        return tl::make_unexpected(std::move(handed_out.error()));
-      }
+      hand_out();
       if (!scheduler_.done()) {
         wait();
       }
@@ -77,25 +79,29 @@ class Supervisor {
   }
 
  private:
-  core::Result<void> hand_out() {
+  void hand_out() {
     while (scheduler_.has_ready_job()) {
       Worker* const worker = idle_worker();
-      if (worker == nullptr) {
-        if (scheduler_.in_work() > 0) {
-          return {};  // with fewer workers than wanted
-        }
-        return core::fail("start a worker process", "", errno);
+      const int error = errno;
+      if (worker == nullptr && scheduler_.in_work() > 0) {
+        return;  // with fewer workers than wanted
       }
       const std::optional<ModuleId> id = scheduler_.next(around_.clock.now());
       if (!id) {
-        return {};
+        return;
+      }
+      if (worker == nullptr) {
+        scheduler_.finished(*id, {Outcome::kFailed,
+                                  error,
+                                  {},
+                                  "no worker process: " + std::system_category().message(error)});
+        continue;
       }
       worker->task = id;
       if (::send(worker->socket.get(), &*id, sizeof *id, MSG_NOSIGNAL) != sizeof *id) {
         bury(*worker);
       }
     }
-    return {};
   }
 
   Worker* idle_worker() {
@@ -140,7 +146,14 @@ class Supervisor {
           scheduler_.finished(id, {Outcome::kAlreadyLive, 0, {}, {}});
           break;
         case os::ModuleState::kAbsent:
-          scheduler_.gave_up(id);
+          if (++absent_looks_[id] > kMostRetries) {
+            scheduler_.finished(id, {Outcome::kFailed,
+                                     EEXIST,
+                                     {},
+                                     "its init function says that something is there already"});
+          } else {
+            scheduler_.gave_up(id);
+          }
           break;
         case os::ModuleState::kUnnamed:
           if (++unnamed_looks_[id] >= kLooksUntilBuiltin) {
@@ -240,6 +253,7 @@ class Supervisor {
   Scheduler scheduler_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::map<ModuleId, unsigned> unnamed_looks_;
+  std::map<ModuleId, unsigned> absent_looks_;
 };
 
 }  // namespace
@@ -268,8 +282,8 @@ Ending ending_of(const Answer& answer) {
           std::system_category().message(answer.error_number)};
 }
 
-core::Result<std::vector<Ending>> supervise(const Graph& graph, const Limits& limits,
-                                            const Surroundings& around) {
+std::vector<Ending> supervise(const Graph& graph, const Limits& limits,
+                              const Surroundings& around) {
   return Supervisor(graph, limits, around).run();
 }
 

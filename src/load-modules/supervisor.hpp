@@ -14,7 +14,7 @@
 #include "load-modules/graph.hpp"
 #include "load-modules/insert.hpp"
 #include "load-modules/scheduler.hpp"
-#include "os/kmod_index.hpp"
+#include "os/module_index.hpp"
 
 namespace rdmaboot::load_modules {
 
@@ -31,10 +31,10 @@ struct Surroundings {
 };
 
 /// Loads what the graph holds undecided and returns how each module ended (same index as
-/// graph.modules). Workers that hang are left behind.
-/// Errors: EAGAIN, EMFILE and the like when not even one worker can be started.
-[[nodiscard]] core::Result<std::vector<Ending>> supervise(const Graph& graph, const Limits& limits,
-                                                          const Surroundings& around);
+/// graph.modules). Workers that hang are left behind; where not even one can be started (EAGAIN,
+/// EMFILE) modules fail with that. Forks: the process must have no other thread.
+[[nodiscard]] std::vector<Ending> supervise(const Graph& graph, const Limits& limits,
+                                            const Surroundings& around);
 
 /// A worker's answer in the words of the plan.
 [[nodiscard]] Ending ending_of(const Answer& answer);

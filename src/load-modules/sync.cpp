@@ -65,6 +65,13 @@ std::vector<Missing> find_missing(const SyncSnapshot& snapshot) {
   if (snapshot.ucm_live && !snapshot.rdma_cm_in_dev) {
     add(missing, Waits::kForKernel, "/dev/infiniband/rdma_cm");
   }
+  for (const SyncDriver& driver : snapshot.drivers) {
+    if (driver.starting) {
+      add(missing, Waits::kForKernel, "the devices of driver " + driver.module);
+    } else if (snapshot.devices.empty()) {
+      add(missing, Waits::kForDevice, "a device of driver " + driver.module);
+    }
+  }
   for (const SyncDevice& device : snapshot.devices) {
     check_device(snapshot, device, missing);
   }

@@ -39,6 +39,12 @@ struct SyncInterface {
   unsigned port = 1;   ///< its attribute dev_port counts from 0, this from 1
 };
 
+/// A module that uses ib_uverbs, other than rdma_ucm: a driver of RDMA devices.
+struct SyncDriver {
+  std::string module;
+  bool starting = false;  ///< its init function, which probes what is there, has not returned yet
+};
+
 /// Everything the predicate looks at, read at one moment.
 struct SyncSnapshot {
   bool uverbs_live = false;
@@ -46,6 +52,7 @@ struct SyncSnapshot {
   bool ucm_live = false;
   bool ipoib_live = false;
   bool rdma_cm_in_dev = false;  ///< /dev/infiniband/rdma_cm exists
+  std::vector<SyncDriver> drivers;
   std::vector<SyncDevice> devices;
   std::vector<SyncNode> uverbs;
   std::vector<SyncNode> umad;
@@ -56,6 +63,7 @@ struct SyncSnapshot {
 enum class Waits : std::uint8_t {
   kForKernel,  ///< a node, sysfs entry or interface: made in the module's init or soon after
   kForSystem,  ///< udev or PID 1: depends on everything else that happens in a boot
+  kForDevice,  ///< the first device of a driver that is there; it may never come
 };
 
 /// One thing that is promised and not there.
@@ -64,7 +72,9 @@ struct Missing {
   std::string what;  ///< a phrase: "/dev/infiniband/rdma_cm"
 };
 
-/// What is missing; empty means that all is there. Without RDMA devices only rdma_cm is promised.
+/// What is missing; empty means that all is there. Without RDMA devices rdma_cm is promised, and a
+/// device by a driver: the loader starts as soon as verbs are there, which may be before the
+/// device.
 [[nodiscard]] std::vector<Missing> find_missing(const SyncSnapshot& snapshot);
 
 }  // namespace rdmaboot::load_modules

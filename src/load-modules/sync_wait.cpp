@@ -21,7 +21,9 @@
 #include "core/file.hpp"
 #include "core/text.hpp"
 #include "core/unique_handle.hpp"
-#include "os/kmod_index.hpp"
+#include "os/module_index.hpp"
+#include "os/udev_monitor.hpp"
+#include "os/udev_rules.hpp"
 
 namespace rdmaboot::load_modules {
 namespace {
@@ -37,7 +39,6 @@ constexpr Microseconds kLookAnyway = std::chrono::seconds(1);
 constexpr int kArphrdInfiniband = 32;  // linux/if_arp.h
 
 using Udev = core::UniqueHandle<udev, udev_unref>;
-using Monitor = core::UniqueHandle<udev_monitor, udev_monitor_unref>;
 using Device = core::UniqueHandle<udev_device, udev_device_unref>;
 
 std::vector<std::string> entries(const std::string& directory) {
@@ -123,27 +124,19 @@ void read_interfaces(const SyncPlaces& places, SyncSnapshot& snapshot) {
   }
 }
 
-/// Asks udev's database about each device, and PID 1 about those that udev has tagged for it.
-void ask_udev_and_systemd(const SyncPlaces& places, os::SystemdManager& manager,
-                          std::vector<SyncDevice>& devices) {
-  const Udev udev(udev_new());
-  std::vector<std::string> units;
-  for (SyncDevice& device : devices) {
-    const std::string path = real_path(places.sys + "/class/infiniband/" + device.name);
-    const Device record(udev ? udev_device_new_from_syspath(udev.get(), path.c_str()) : nullptr);
-    device.udev_done = record && udev_device_get_is_initialized(record.get()) > 0;
-    device.wanted_by_systemd = record && udev_device_has_tag(record.get(), "systemd") > 0;
-    units.push_back(core::unit_name_from_path(path, ".device"));
-  }
-  const auto states = manager.active_states(units);
-  for (std::size_t i = 0; states && i < devices.size(); ++i) {
-    const auto found = states->find(units[i]);
-    devices[i].systemd_knows = found != states->end() && found->second == "active";
-  }
-}
-
 bool live(const SyncPlaces& places, const std::string& module) {
   return os::module_state(places.sys, module) == os::ModuleState::kLive;
+}
+
+/// The modules that use ib_uverbs.
+std::vector<SyncDriver> read_drivers(const SyncPlaces& places) {
+  std::vector<SyncDriver> drivers;
+  for (const std::string& name : entries(places.sys + "/module/ib_uverbs/holders")) {
+    if (name != "rdma_ucm") {
+      drivers.push_back({name, os::module_state(places.sys, name) == os::ModuleState::kComing});
+    }
+  }
+  return drivers;
 }
 
 using Event = core::UniqueHandle<sd_event, sd_event_unref>;
@@ -151,7 +144,8 @@ using Event = core::UniqueHandle<sd_event, sd_event_unref>;
 /// Wakes the loop up; what happened is of no interest, the snapshot is read anew.
 int drain_monitor(sd_event_source*, int, std::uint32_t, void* user) {
   for (int i = 0; i < kMostEvents; ++i) {
-    if (!Device(udev_monitor_receive_device(static_cast<udev_monitor*>(user)))) {
+    const auto event = static_cast<os::UeventSource*>(user)->receive();
+    if (!event || !*event) {
       break;
     }
   }
@@ -165,11 +159,13 @@ int drain_inotify(sd_event_source*, int fd, std::uint32_t, void*) {
   return 0;
 }
 
+}  // namespace
+
 /// Everything that may tell that something has changed. What cannot be opened is done without:
 /// there is a look every second anyway.
-class EventSources {
+class SyncWait::EventSources {
  public:
-  explicit EventSources(const SyncPlaces& places) : udev_(udev_new()) {
+  explicit EventSources(const SyncPlaces& places) {
     sd_event* raw = nullptr;
     sd_event_new(&raw);
     event_.reset(raw);
@@ -187,8 +183,9 @@ class EventSources {
     }
   }
 
+  /// Once; PID 1 may be connected to only after a device has come.
   void listen_to(os::SystemdManager& manager) {
-    if (event_) {
+    if (event_ && !std::exchange(listening_, true)) {
       static_cast<void>(manager.watch(event_.get(), [] {}));
     }
   }
@@ -210,60 +207,77 @@ class EventSources {
 
  private:
   void add_monitor(const char* group) {
-    Monitor monitor(udev_ ? udev_monitor_new_from_netlink(udev_.get(), group) : nullptr);
-    if (!monitor || !event_) {
-      return;
-    }
-    for (const char* const subsystem :
-         {"infiniband", "infiniband_verbs", "infiniband_mad", "misc", "net"}) {
-      udev_monitor_filter_add_match_subsystem_devtype(monitor.get(), subsystem, nullptr);
-    }
-    if (udev_monitor_enable_receiving(monitor.get()) >= 0 &&
-        sd_event_add_io(event_.get(), nullptr, udev_monitor_get_fd(monitor.get()), EPOLLIN,
-                        drain_monitor, monitor.get()) >= 0) {
-      monitors_.push_back(std::move(monitor));
+    auto monitor = os::open_udev_monitor(
+        group, {"infiniband", "infiniband_verbs", "infiniband_mad", "misc", "module", "net"}, 0);
+    if (monitor && event_ &&
+        sd_event_add_io(event_.get(), nullptr, (*monitor)->fd(), EPOLLIN, drain_monitor,
+                        monitor->get()) >= 0) {
+      monitors_.push_back(std::move(*monitor));
     }
   }
 
-  Udev udev_;
-  std::vector<Monitor> monitors_;
+  bool listening_ = false;
+  std::vector<std::unique_ptr<os::UeventSource>> monitors_;
   core::UniqueFd inotify_;
   Event event_;  // last, so that it lets go of the descriptors before they are closed
 };
 
-std::optional<os::SystemdManager> connect(const SyncPlaces& places) {
-  auto manager = os::SystemdManager::connect(places.systemd);
-  if (!manager) {
-    return std::nullopt;
-  }
-  return std::move(*manager);
-}
+SyncWait::SyncWait(SyncPlaces places, const core::Clock& clock)
+    : places_(std::move(places)), clock_(clock) {}
 
-}  // namespace
+SyncWait::~SyncWait() = default;
 
-bool devices_become_units(const SyncPlaces& places) {
-  if (!exists(places.udev_control)) {
-    return false;
+/// Asks udev's database about each device, and PID 1 about those that udev has told it of.
+void SyncWait::ask_udev_and_systemd(std::vector<SyncDevice>& devices) {
+  if (devices.empty() || !os::devices_become_units(places_.root)) {
+    return;
   }
-  for (const std::string& directory : places.rules) {
-    const std::string rule = directory + "/90-rdma-ulp-modules.rules";
-    if (exists(rule)) {
-      return real_path(rule) != "/dev/null";
+  if (!std::exchange(connected_, true)) {
+    if (auto manager = os::SystemdManager::connect(places_.systemd)) {
+      manager_ = std::move(*manager);
     }
   }
-  return false;
+  if (!manager_) {
+    return;  // not systemd: devices count as known
+  }
+  const Udev udev(udev_new());
+  std::vector<std::string> units(devices.size());
+  std::vector<std::string> asked;
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    SyncDevice& device = devices[i];
+    const std::string path = real_path(places_.sys + "/class/infiniband/" + device.name);
+    units[i] = core::unit_name_from_path(path, ".device");
+    device.wanted_by_systemd = device.systemd_knows = known_.contains(units[i]);
+    if (device.systemd_knows) {
+      continue;
+    }
+    const Device record(udev ? udev_device_new_from_syspath(udev.get(), path.c_str()) : nullptr);
+    device.udev_done = record && udev_device_get_is_initialized(record.get()) > 0;
+    device.wanted_by_systemd = record && udev_device_has_tag(record.get(), "systemd") > 0;
+    if (device.udev_done && device.wanted_by_systemd) {
+      asked.push_back(units[i]);
+    }
+  }
+  // Without an answer (PID 1 is busy, or was just executed anew) none is known yet.
+  if (const auto active = manager_->active_units(asked)) {
+    known_.insert(active->begin(), active->end());
+  }
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    devices[i].systemd_knows = known_.contains(units[i]);
+  }
 }
 
-SyncSnapshot read_snapshot(const SyncPlaces& places, os::SystemdManager* manager) {
+SyncSnapshot SyncWait::snapshot() {
   SyncSnapshot snapshot;
-  snapshot.uverbs_live = live(places, "ib_uverbs");
-  snapshot.umad_live = live(places, "ib_umad");
-  snapshot.ucm_live = live(places, "rdma_ucm");
-  snapshot.ipoib_live = live(places, "ib_ipoib");
-  snapshot.rdma_cm_in_dev = exists(places.dev + "/infiniband/rdma_cm");
-  snapshot.uverbs = read_nodes(places, "infiniband_verbs", "uverbs");
-  snapshot.umad = read_nodes(places, "infiniband_mad", "umad");
-  const std::string directory = places.sys + "/class/infiniband/";
+  snapshot.uverbs_live = live(places_, "ib_uverbs");
+  snapshot.umad_live = live(places_, "ib_umad");
+  snapshot.ucm_live = live(places_, "rdma_ucm");
+  snapshot.ipoib_live = live(places_, "ib_ipoib");
+  snapshot.rdma_cm_in_dev = exists(places_.dev + "/infiniband/rdma_cm");
+  snapshot.drivers = read_drivers(places_);
+  snapshot.uverbs = read_nodes(places_, "infiniband_verbs", "uverbs");
+  snapshot.umad = read_nodes(places_, "infiniband_mad", "umad");
+  const std::string directory = places_.sys + "/class/infiniband/";
   for (const std::string& name : entries(directory)) {
     SyncDevice device;
     device.name = name;
@@ -272,46 +286,42 @@ SyncSnapshot read_snapshot(const SyncPlaces& places, os::SystemdManager* manager
       snapshot.devices.push_back(std::move(device));
     }
   }
-  if (manager != nullptr && devices_become_units(places)) {
-    ask_udev_and_systemd(places, *manager, snapshot.devices);
-  }
+  ask_udev_and_systemd(snapshot.devices);
   if (snapshot.ipoib_live) {
-    read_interfaces(places, snapshot);
+    read_interfaces(places_, snapshot);
   }
   return snapshot;
 }
 
-std::vector<Missing> wait_for_promises(const SyncPlaces& places, const core::Clock& clock,
-                                       Microseconds patience) {
-  const Microseconds start = clock.now();
-  // The event loop outlives the connection that is attached to it.
-  std::unique_ptr<EventSources> sources;
-  std::optional<os::SystemdManager> manager;
-  // Without devices nobody is asked; rdma_cm is made by its module's init function.
-  if (!entries(places.sys + "/class/infiniband").empty()) {
-    manager = connect(places);
-  }
+std::vector<Missing> SyncWait::wait(Microseconds patience) {
+  const Microseconds start = clock_.now();
+  const auto longest = [patience](const std::vector<Missing>& missing) {
+    Microseconds time{0};
+    for (const Missing& thing : missing) {
+      time = std::max(time, thing.waits == Waits::kForSystem   ? patience
+                            : thing.waits == Waits::kForKernel ? kKernelPatience
+                                                               : kDevicePatience);
+    }
+    return std::min(time, patience);
+  };
   while (true) {
-    std::vector<Missing> missing =
-        find_missing(read_snapshot(places, manager ? &*manager : nullptr));
-    const bool only_kernel = std::all_of(missing.begin(), missing.end(), [](const Missing& thing) {
-      return thing.waits == Waits::kForKernel;
-    });
-    const Microseconds end = start + (only_kernel ? std::min(patience, kKernelPatience) : patience);
-    const Microseconds now = clock.now();
+    std::vector<Missing> missing = find_missing(snapshot());
+    const Microseconds end = start + longest(missing);
+    const Microseconds now = clock_.now();
     if (missing.empty() || now >= end) {
+      std::erase_if(missing, [](const Missing& m) { return m.waits == Waits::kForDevice; });
       return missing;
     }
-    if (!sources) {
+    if (!sources_) {
       // Usually the first look finds all; only now events are of interest, and a second look, for
       // what happened before they were subscribed to.
-      sources = std::make_unique<EventSources>(places);
-      if (manager) {
-        sources->listen_to(*manager);
-      }
+      sources_ = std::make_unique<EventSources>(places_);
       continue;
     }
-    sources->wait(std::min(end - now, kLookAnyway));
+    if (manager_) {
+      sources_->listen_to(*manager_);
+    }
+    sources_->wait(std::min(end - now, kLookAnyway));
   }
 }
 

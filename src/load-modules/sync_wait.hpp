@@ -3,6 +3,9 @@
 
 // The shell around sync.hpp: reads the snapshot, waits for events.
 
+#include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,32 +19,48 @@ namespace rdmaboot::load_modules {
 struct SyncPlaces {
   std::string sys = "/sys";
   std::string dev = "/dev";
-  std::string udev_control = "/run/udev/control";  ///< missing: no udevd runs
+  std::string root;  ///< of udev's configuration (see os/udev_rules.hpp)
   std::string systemd = "/run/systemd/private";
-  /// Where udev's rules are, highest priority first.
-  std::vector<std::string> rules = {"/etc/udev/rules.d", "/run/udev/rules.d",
-                                    "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d",
-                                    "/lib/udev/rules.d"};
 };
 
-/// Whether the rule that tags RDMA devices for systemd is in effect. Without it (an initrd that did
-/// not take it, an admin's mask) udev leaves no trace of a device that it has finished with, and no
-/// unit ever comes: waiting for either would be in vain.
-[[nodiscard]] bool devices_become_units(const SyncPlaces& places);
+/// Sees to it that what the live modules promise for the RDMA devices present is there. Not
+/// thread-safe.
+class SyncWait {
+ public:
+  /// @param clock has to outlive this object
+  SyncWait(SyncPlaces places, const core::Clock& clock);
+  ~SyncWait();
+  SyncWait(const SyncWait&) = delete;
+  SyncWait& operator=(const SyncWait&) = delete;
 
-/// Reads everything the predicate needs. Devices that vanish while they are read are left out.
-/// @param manager null: PID 1 is not asked, devices count as known
-[[nodiscard]] SyncSnapshot read_snapshot(const SyncPlaces& places, os::SystemdManager* manager);
+  /// Everything the predicate needs, as of now. Devices that vanish while they are read are left
+  /// out. PID 1 is asked until it knows a device, and not again.
+  [[nodiscard]] SyncSnapshot snapshot();
 
-/// Waits until nothing is missing, by events of the kernel, udev, inotify and PID 1 (and a look
-/// every second in case one is lost), for at most `patience`; what only the kernel has to do is
-/// waited for at most kKernelPatience. Returns what is still missing.
-[[nodiscard]] std::vector<Missing> wait_for_promises(const SyncPlaces& places,
-                                                     const core::Clock& clock,
-                                                     core::Microseconds patience);
+  /// Waits until nothing is missing, by events of the kernel, udev, inotify and PID 1 (and a look
+  /// every second in case one is lost), for at most `patience`; for less where less is reasonable
+  /// (see below). Returns what is still missing, without devices that nothing promised.
+  [[nodiscard]] std::vector<Missing> wait(core::Microseconds patience);
+
+ private:
+  class EventSources;
+  void ask_udev_and_systemd(std::vector<SyncDevice>& devices);
+
+  SyncPlaces places_;
+  const core::Clock& clock_;
+  // The event loop outlives the connection that is attached to it.
+  std::unique_ptr<EventSources> sources_;
+  std::optional<os::SystemdManager> manager_;
+  bool connected_ = false;
+  std::set<std::string> known_;  ///< units of devices that PID 1 has had as active
+};
 
 /// The kernel makes nodes and interfaces in the init function of a module, or when the device
 /// comes: what is not there after this time will not come (some devices have no uverbs or IPoIB).
 inline constexpr core::Microseconds kKernelPatience = std::chrono::seconds(10);
+
+/// A driver that is there makes its first device at once, or (rdma_rxe, siw) when somebody asks it
+/// to.
+inline constexpr core::Microseconds kDevicePatience = std::chrono::seconds(1);
 
 }  // namespace rdmaboot::load_modules

@@ -78,6 +78,12 @@ void Voice::say(program::Level level, std::string message) {
   say({level, std::move(message), {}, {}, 0});
 }
 
+void Voice::look() {
+  if (!looked_ && late_ != nullptr) {
+    looked_ = late_->look();
+  }
+}
+
 void Voice::synchronise(core::Microseconds wait) {
   if (const RdmabootLateHalf* const late = late_half(); late != nullptr) {
     late->synchronise(wait.count());

@@ -21,6 +21,8 @@ class Voice {
 
   /// Maps the late half now, because there is time. Returns false if that was done before.
   bool prepare();
+  /// Looks for promised devices ahead of synchronise(), unless the late half has seen enough.
+  void look();
   /// Waits for promised devices as the late half's synchronise() does.
   void synchronise(core::Microseconds wait);
 
@@ -29,6 +31,7 @@ class Voice {
 
   std::string list_;
   bool tried_ = false;
+  bool looked_ = false;
   const RdmabootLateHalf* late_ = nullptr;
 };
 

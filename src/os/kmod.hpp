@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "os/kmod_index.hpp"
+#include "os/module_index.hpp"
 
 namespace rdmaboot::os {
 

@@ -6,15 +6,15 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "load-modules/kernel_command_line.hpp"
 #include "load-modules/module_times.hpp"
+#include "os/kernel_command_line.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rdmaboot::load_modules;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const KernelParameters parameters = parse_kernel_command_line(text);
-  if (parameters.jobs.value_or(1) < 1 || parameters.jobs.value_or(1) > kMostJobs ||
-      parameters.deadline_seconds.value_or(1) > kLongestDeadline) {
+  const rdmaboot::os::KernelParameters parameters = rdmaboot::os::parse_kernel_command_line(text);
+  if (parameters.jobs.value_or(1) < 1 || parameters.jobs.value_or(1) > rdmaboot::os::kMostJobs ||
+      parameters.deadline_seconds.value_or(1) > rdmaboot::os::kLongestBootDeadline) {
     std::abort();
   }
   const ModuleTimes times = parse_module_times(text);

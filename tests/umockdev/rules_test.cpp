@@ -85,6 +85,8 @@ std::optional<Outcome> simulate(const std::string& file, const std::string& devp
     }
   }
   EXPECT_TRUE(outcome.properties.contains("DEVPATH")) << outcome.text;
+  // What udev says of a rule that it takes only grudgingly.
+  EXPECT_THAT(outcome.text, Not(HasSubstr("must be specified as")));
   return outcome;
 }
 
@@ -246,6 +248,33 @@ TEST(Rules, InterfaceOfAPlainNicLoadsNothing) {
   EXPECT_TRUE(outcome->wants().empty());
 }
 
+TEST(Rules, VerbsModuleStartsTheListForAnyDevice) {
+  const test::TemporaryDirectory directory;
+  directory.write("machine.umockdev",
+                  "P: /devices/module/ib_uverbs\nE: SUBSYSTEM=module\n\nP: "
+                  "/devices/module/ib_core\nE: SUBSYSTEM=module\n");
+  SIMULATE_OR_SKIP(outcome, directory.path("machine.umockdev"), "/devices/module/ib_uverbs", "add");
+  EXPECT_TRUE(outcome->tagged());
+  EXPECT_THAT(outcome->wants(), ::testing::ElementsAre("rdma-load-modules@rdma.service"));
+  EXPECT_THAT(outcome->text, Not(HasSubstr("kmod load rdma_ucm")));
+  SIMULATE_OR_SKIP(other, directory.path("machine.umockdev"), "/devices/module/ib_core", "add");
+  EXPECT_TRUE(other->wants().empty());
+}
+
+TEST(Rules, ConnectionManagerComesWithTheClassOfVerbsDevices) {
+  const test::TemporaryDirectory directory;
+  directory.write(
+      "machine.umockdev",
+      "P: /devices/class/infiniband_verbs\nE: SUBSYSTEM=class\n\nP: /devices/class/infiniband\nE: "
+      "SUBSYSTEM=class\n");
+  SIMULATE_OR_SKIP(outcome, directory.path("machine.umockdev"), "/devices/class/infiniband_verbs",
+                   "add");
+  EXPECT_THAT(outcome->text, HasSubstr("kmod load rdma_ucm"));
+  EXPECT_TRUE(outcome->wants().empty());
+  SIMULATE_OR_SKIP(other, directory.path("machine.umockdev"), "/devices/class/infiniband", "add");
+  EXPECT_THAT(other->text, Not(HasSubstr("kmod load")));
+}
+
 TEST(Rules, DeviceThatIsAlreadyGoneStillHasItsTargetAndNoProtocol) {
   const test::TemporaryDirectory directory;
   directory.write("machine.umockdev",
@@ -254,6 +283,7 @@ TEST(Rules, DeviceThatIsAlreadyGoneStillHasItsTargetAndNoProtocol) {
                    "/devices/virtual/infiniband/gone0");
   EXPECT_FALSE(outcome->properties.contains("ID_RDMA_PROTOCOL"));
   EXPECT_THAT(outcome->wants(), Not(::testing::Contains(HasSubstr("rdma-load-modules"))));
+  EXPECT_THAT(outcome->wants(), ::testing::Contains("rdma-hw.target"));
 }
 
 }  // namespace

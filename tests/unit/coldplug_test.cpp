@@ -8,10 +8,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coldplug/driver.hpp"
 #include "coldplug/facts.hpp"
 #include "coldplug/options.hpp"
 #include "coldplug/policy.hpp"
 #include "device/hardware_table.hpp"
+#include "load_modules_fakes.hpp"
 #include "temporary_directory.hpp"
 
 namespace rdmaboot::coldplug {
@@ -56,6 +58,43 @@ TEST(StillToCome, AnAuxiliaryFunctionWithoutItsDriverIsWaitedFor) {
   EXPECT_THAT(pending(tree, answers), ElementsAre(HasSubstr("mlx5_core.rdma.0")));
   tree.make_directory("sys/bus/auxiliary/devices/mlx5_core.rdma.0/driver/module");
   EXPECT_THAT(pending(tree, answers), IsEmpty());
+}
+
+TEST(StillToCome, AFunctionWhoseNameHasMorePartsIsOneToo) {
+  const TemporaryDirectory tree;
+  tree.make_directory("sys/bus/auxiliary/devices/idpf.8086.rdma.core.0");
+  tree.make_directory("sys/bus/auxiliary/devices/idpf.8086.rdmax.core.0");
+  const auto answers = outside({{"auxiliary:idpf.8086.rdma.core", Driver::kOnTheWay},
+                                {"auxiliary:idpf.8086.rdmax.core", Driver::kOnTheWay}});
+  EXPECT_THAT(pending(tree, answers), ElementsAre(HasSubstr("idpf.8086.rdma.core.0")));
+}
+
+TEST(DriverState, WhatIsDeniedInAnyWayNeverComes) {
+  test::FakeIndex index;
+  index.add("plain");
+  index.add("listed").deny_listed = true;
+  index.add("installed").install_command = "/bin/false";
+  index.add("by_kernel");
+  index.add("special").install_command = "/sbin/modprobe --ignore-install special";
+  index.fail_for("broken", ENOMEM);
+  const auto state = [&index](const std::string& name) {
+    return driver_state(index, {"by_kernel"}, name);
+  };
+  EXPECT_EQ(state("plain"), Driver::kOnTheWay);
+  EXPECT_EQ(state("special"), Driver::kOnTheWay);
+  for (const char* const name : {"listed", "installed", "by_kernel", "broken", "unknown"}) {
+    EXPECT_EQ(state(name), Driver::kNeverComes) << name;
+  }
+}
+
+TEST(DriverState, OfSeveralModulesForAnAliasOneThatIsLiveCounts) {
+  test::FakeIndex index;
+  index.add("a").deny_listed = true;
+  index.add("b").state = os::ModuleState::kComing;
+  index.alias("auxiliary:x.rdma", {"a", "b"});
+  EXPECT_EQ(driver_state(index, {}, "auxiliary:x.rdma"), Driver::kOnTheWay);
+  index.add("b").state = os::ModuleState::kLive;
+  EXPECT_EQ(driver_state(index, {}, "auxiliary:x.rdma"), Driver::kDone);
 }
 
 TEST(StillToCome, ADriverWhoseProbeStillRunsIsWaitedFor) {

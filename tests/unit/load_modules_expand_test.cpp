@@ -182,13 +182,13 @@ TEST(Expand, KernelBlacklistAndInstallFalseKeepOutEvenADependency) {
 }
 
 TEST(Expand, InstallCommandThatDoesSomethingIsKept) {
-  EXPECT_TRUE(is_denial("/bin/true"));
-  EXPECT_TRUE(is_denial(" /usr/bin/false  # no "));
-  EXPECT_TRUE(is_denial(":"));
-  EXPECT_FALSE(is_denial("/bin/true; modprobe --ignore-install x"));
-  EXPECT_FALSE(is_denial("/bin/false || modprobe -i x"));
-  EXPECT_FALSE(is_denial("/sbin/modprobe --ignore-install x"));
-  EXPECT_FALSE(is_denial(""));
+  EXPECT_TRUE(os::is_denial("/bin/true"));
+  EXPECT_TRUE(os::is_denial(" /usr/bin/false  # no "));
+  EXPECT_TRUE(os::is_denial(":"));
+  EXPECT_FALSE(os::is_denial("/bin/true; modprobe --ignore-install x"));
+  EXPECT_FALSE(os::is_denial("/bin/false || modprobe -i x"));
+  EXPECT_FALSE(os::is_denial("/sbin/modprobe --ignore-install x"));
+  EXPECT_FALSE(os::is_denial(""));
   FakeIndex index;
   index.add("m").install_command = "/sbin/special";
   EXPECT_EQ(module_of(expand(input_for({"m"}), index), "m").install_command, "/sbin/special");

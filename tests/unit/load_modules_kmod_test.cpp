@@ -59,6 +59,16 @@ TEST(Kmod, ModprobeDIsReadBelowTheRoot) {
   EXPECT_EQ(index->resolve("other_name").value(), (std::vector<std::string>{"a"}));
 }
 
+#ifdef RDMABOOT_HAVE_KMOD_WEAKDEPS
+TEST(Kmod, WeakDependenciesAreRead) {
+  ModuleTree tree;
+  tree.module("a");
+  tree.module("b");
+  tree.modprobe_d("weakdep a b\n");
+  EXPECT_EQ(open(tree.finish())->describe("a").value().weak, (std::vector<std::string>{"b"}));
+}
+#endif
+
 TEST(Kmod, BuiltinModuleIsKnownAsSuch) {
   ModuleTree tree;
   tree.builtin("built_in");

@@ -98,6 +98,14 @@ TEST_F(ProgramTest, PlanOfAListAsTextJsonAndDot) {
   EXPECT_EQ(plan(root, {"--format=dot"}).out.substr(0, 15), "digraph modules");
 }
 
+TEST_F(ProgramTest, NameOfAListMayHaveADashAndMayBeEscapedForSystemd) {
+  const auto& root = tree_.finish();
+  root.write("etc/rdma/modules/my-list.conf", "sunrpc\n");
+  EXPECT_NE(plan(root, {"my-list"}).out.find("sunrpc"), std::string::npos);
+  EXPECT_NE(plan(root, {"my\\x2dlist"}).out.find("sunrpc"), std::string::npos);
+  EXPECT_EQ(plan(root, {"my\\x2flist"}).status, 1) << "no list of that name";
+}
+
 TEST_F(ProgramTest, VerbsAreFirstInThePlan) {
   const auto& root = tree_.finish();
   root.write("etc/rdma/modules/rdma.conf", "xprtrdma\nib_uverbs\n");
@@ -129,7 +137,9 @@ TEST_F(ProgramTest, EmptyAndMaskedListsSucceedWithoutAModuleTree) {
   root.link("/dev/null", "etc/rdma/modules/opa.conf");
   const Ran ran = plan(root, {"roce", "opa"});
   EXPECT_EQ(ran.status, 0);
-  EXPECT_EQ(ran.out + ran.err, "");
+  EXPECT_EQ(ran.out, "");
+  EXPECT_NE(ran.err.find("list opa is masked"), std::string::npos) << ran.err;
+  EXPECT_EQ(ran.err.find("roce"), std::string::npos) << ran.err;
 }
 
 TEST_F(ProgramTest, WrongLinesAreToldAndTheRestIsPlanned) {

@@ -113,11 +113,7 @@ TEST(Sync, EveryPortOfEveryDeviceCounts) {
 class SyncWaitTest : public ::testing::Test {
  protected:
   SyncWaitTest() {
-    places_ = {root_.path("sys"),
-               root_.path("dev"),
-               root_.path("udev-control"),
-               root_.path("systemd-private"),
-               {root_.path("etc-rules"), root_.path("lib-rules")}};
+    places_ = {root_.path("sys"), root_.path("dev"), root_.path(""), root_.path("systemd-private")};
     root_.make_directory("dev/infiniband");
     root_.write("sys/module/ib_uverbs/initstate", "live\n");
     root_.write("sys/class/infiniband/rxe0/ports/1/link_layer", "Ethernet\n");
@@ -133,7 +129,7 @@ class SyncWaitTest : public ::testing::Test {
 
 TEST_F(SyncWaitTest, ReadsWhatSysfsSays) {
   root_.write("dev/infiniband/uverbs0", "");
-  const SyncSnapshot snapshot = read_snapshot(places_, nullptr);
+  const SyncSnapshot snapshot = SyncWait(places_, clock_).snapshot();
   EXPECT_TRUE(snapshot.uverbs_live);
   EXPECT_FALSE(snapshot.ucm_live);
   ASSERT_EQ(snapshot.devices.size(), 1U);
@@ -142,7 +138,7 @@ TEST_F(SyncWaitTest, ReadsWhatSysfsSays) {
   EXPECT_FALSE(snapshot.devices[0].ports[0].infiniband);
   ASSERT_EQ(snapshot.uverbs.size(), 1U);
   EXPECT_TRUE(snapshot.uverbs[0].in_dev);
-  EXPECT_TRUE(wait_for_promises(places_, clock_, 1s).empty());
+  EXPECT_TRUE(SyncWait(places_, clock_).wait(1s).empty());
 }
 
 TEST_F(SyncWaitTest, IpoibInterfaceIsFoundByTheHardwareItSitsOn) {
@@ -156,7 +152,7 @@ TEST_F(SyncWaitTest, IpoibInterfaceIsFoundByTheHardwareItSitsOn) {
   root_.link("../../../devices/pci/x", "sys/class/net/ib1/device");
   root_.write("sys/class/net/eth0/type", "1\n");
   root_.link("../../../devices/pci/x", "sys/class/net/eth0/device");
-  const SyncSnapshot snapshot = read_snapshot(places_, nullptr);
+  const SyncSnapshot snapshot = SyncWait(places_, clock_).snapshot();
   ASSERT_EQ(snapshot.interfaces.size(), 1U);
   EXPECT_EQ(snapshot.interfaces[0].device, "rxe0");
   EXPECT_EQ(snapshot.interfaces[0].port, 2U);
@@ -168,7 +164,7 @@ TEST_F(SyncWaitTest, NodeThatComesLateIsNoticed) {
     root_.write("dev/infiniband/uverbs0", "");
   });
   const core::Microseconds start = clock_.now();
-  EXPECT_TRUE(wait_for_promises(places_, clock_, 20s).empty());
+  EXPECT_TRUE(SyncWait(places_, clock_).wait(20s).empty());
   EXPECT_GE(clock_.now() - start, 100ms);
   EXPECT_LT(clock_.now() - start, 15s);
   late.join();
@@ -176,7 +172,7 @@ TEST_F(SyncWaitTest, NodeThatComesLateIsNoticed) {
 
 TEST_F(SyncWaitTest, WhatDoesNotComeIsNamedAfterThePatience) {
   const core::Microseconds start = clock_.now();
-  const auto missing = wait_for_promises(places_, clock_, 300ms);
+  const auto missing = SyncWait(places_, clock_).wait(300ms);
   ASSERT_EQ(missing.size(), 1U);
   EXPECT_EQ(missing[0].what, "/dev/infiniband/uverbs0 of rxe0");
   EXPECT_GE(clock_.now() - start, 300ms);
@@ -188,23 +184,35 @@ TEST_F(SyncWaitTest, DeviceThatGoesAwayWhileItIsWaitedForIsForgotten) {
     std::filesystem::remove_all(root_.path("sys/class/infiniband/rxe0"));
     std::filesystem::remove_all(root_.path("sys/class/infiniband_verbs/uverbs0"));
   });
-  EXPECT_TRUE(wait_for_promises(places_, clock_, 20s).empty());
+  EXPECT_TRUE(SyncWait(places_, clock_).wait(20s).empty());
   unplug.join();
 }
 
-TEST_F(SyncWaitTest, DevicesAreExpectedInSystemdOnlyWhereTheRuleIsInEffect) {
-  EXPECT_FALSE(devices_become_units(places_)) << "no udevd";
-  root_.write("udev-control", "");
-  EXPECT_FALSE(devices_become_units(places_)) << "no rule: an initrd without it";
-  root_.write("lib-rules/90-rdma-ulp-modules.rules", "");
-  EXPECT_TRUE(devices_become_units(places_));
-  root_.link("/dev/null", "etc-rules/90-rdma-ulp-modules.rules");
-  EXPECT_FALSE(devices_become_units(places_)) << "masked by the admin";
+TEST_F(SyncWaitTest, DriverThatStillProbesHoldsTheLoader) {
+  root_.write("dev/infiniband/uverbs0", "");
+  root_.write("sys/module/ib_uverbs/holders/rdma_ucm", "");
+  root_.write("sys/module/ib_uverbs/holders/mlx5_ib", "");
+  root_.write("sys/module/mlx5_ib/initstate", "coming\n");
+  const auto missing = SyncWait(places_, clock_).wait(300ms);
+  ASSERT_EQ(missing.size(), 1U);
+  EXPECT_EQ(missing[0].what, "the devices of driver mlx5_ib");
+  root_.write("sys/module/mlx5_ib/initstate", "live\n");
+  EXPECT_TRUE(SyncWait(places_, clock_).wait(20s).empty());
+}
+
+TEST_F(SyncWaitTest, DriverWithoutADeviceIsGivenAMomentAndIsNoFault) {
+  std::filesystem::remove_all(root_.path("sys/class/infiniband"));
+  root_.write("sys/module/ib_uverbs/holders/rdma_rxe", "");
+  root_.write("sys/module/rdma_rxe/initstate", "live\n");
+  const core::Microseconds start = clock_.now();
+  EXPECT_TRUE(SyncWait(places_, clock_).wait(20s).empty());
+  EXPECT_GE(clock_.now() - start, kDevicePatience);
+  EXPECT_LT(clock_.now() - start, 15s);
 }
 
 TEST_F(SyncWaitTest, WithoutSysNothingIsPromised) {
   places_.sys = root_.path("nowhere");
-  EXPECT_TRUE(wait_for_promises(places_, clock_, 1s).empty());
+  EXPECT_TRUE(SyncWait(places_, clock_).wait(1s).empty());
 }
 
 }  // namespace

@@ -298,7 +298,11 @@ TEST(RdmaNetlink, RealSocketEitherAnswersOrSaysWhyNot) {
   RdmaNetlink netlink(std::move(*channel), clock, 200ms);
   const core::Microseconds before = clock.now();
   const auto devices = netlink.devices();
-  EXPECT_TRUE(devices || devices.error().error_number != 0);
+  if (!devices) {
+    // The kernel has no RDMA netlink, or its module is not loaded.
+    EXPECT_THAT(devices.error().error_number, ::testing::AnyOf(ENOENT, EPROTONOSUPPORT, EOPNOTSUPP,
+                                                               EINVAL, ECONNREFUSED, ETIMEDOUT));
+  }
   EXPECT_LT(clock.now() - before, 2s);
 }
 

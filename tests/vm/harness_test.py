@@ -8,7 +8,7 @@ import sys
 import tempfile
 import unittest
 
-from harness import cpio, images, journal, scenario
+from harness import cpio, images, journal, machine, scenario
 
 
 class Headers(unittest.TestCase):
@@ -28,6 +28,19 @@ class Headers(unittest.TestCase):
 
     def test_two_scripts_are_one_scenario(self):
         self.assertEqual(sorted(scenario.load("two-guests").scripts), ["a", "b"])
+
+
+class EmulatorFailed(unittest.TestCase):
+    """A guest that died of QEMU is told from one that died of itself."""
+
+    def test_only_a_stray_breakpoint_of_the_kernel_counts(self):
+        with tempfile.TemporaryDirectory() as directory:
+            console = pathlib.Path(directory) / "boot-2" / "console"
+            console.parent.mkdir()
+            console.write_text("[ 1.0] BUG: kernel NULL pointer dereference\n[ 1.0] Oops: 0002 [#1]\n")
+            self.assertFalse(machine.emulator_failed(pathlib.Path(directory)))
+            console.write_bytes(b"\xff[?7h[   10.333272] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n")
+            self.assertTrue(machine.emulator_failed(pathlib.Path(directory)))
 
 
 class Export(unittest.TestCase):

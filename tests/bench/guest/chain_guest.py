@@ -206,8 +206,8 @@ def hotplug(result):
     """The boot that has just ended, and hot-plugs after it."""
     end = now()
     tracing.stop()
-    execs, forks = processes(tracing.read(), 0, result["boot"]["finish"], set())
-    result["boot"].update(execs=execs, forks=forks, ended=end)
+    execs, _ = processes(tracing.read(), 0, result["boot"]["finish"], set())
+    result["boot"].update(execs=execs, ended=end)
     repeats = int(os.environ.get("VMTEST_RUNS", "1"))
     if repeats == 0:
         return

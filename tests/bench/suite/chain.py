@@ -11,7 +11,13 @@ BOOTS = 6
 SYSINIT_BOOTS = 20
 PLUGS = 2
 BOOT_SECONDS = 150
-GOALS = {"hotplug_vs_rdma_core": 0.65, "cm_ready_vs_rdma_core": 0.45}
+GOALS = {
+    "hotplug_vs_rdma_core": 0.65,
+    "hotplug_from_device_vs_rdma_core": 0.65,
+    "cm_ready_vs_rdma_core": 0.45,
+    "execs_vs_rdma_core": 1.0,
+    "forks_vs_rdma_core": 1.0,
+}
 EARLY = "systemd.wants=rxe-early.service"
 
 DROPIN = "/etc/systemd/system/rdma-load-modules@.service.d/bench.conf"
@@ -97,9 +103,10 @@ def complete(plug):
 
 
 def counts(plug):
-    """Programs and forks of one hot-plug."""
-    kinds = collections.Counter(fork["kind"] for fork in plug["forks"])
-    return {"execs": len(plug["execs"]), "processes": kinds["process"], "threads": kinds["thread"]}
+    """Programs and forks of one hot-plug. How many workers udevd keeps for its events is its own decision (the more events
+    come at once, the more), so they are counted apart."""
+    kinds = collections.Counter("worker" if fork["by"] == "systemd-udevd" else fork["kind"] for fork in plug["forks"])
+    return {"execs": len(plug["execs"]), "processes": kinds["process"], "workers": kinds["worker"], "threads": kinds["thread"]}
 
 
 def boot_execs(boot):
@@ -138,6 +145,13 @@ class Chain:
         """Boot time in user space of boots without RDMA."""
         return [boot["boot"]["userspace"] for boot in self.plain[variant]]
 
+    def early_ms(self, variant):
+        """rdma-hw.target active in boots with a device, ms after the unit that makes the device began."""
+        return [
+            boot["units"]["rdma-hw.target"].get("active", 0) - boot["units"]["rxe-early.service"]["began"]
+            for boot in self.early[variant]
+        ]
+
     def deferred(self, variant):
         """In which boots every loader that ran had ended before sysinit.target was reached."""
         found = []
@@ -165,9 +179,6 @@ class Chain:
             found["hotplug_from_device_vs_rdma_core"] = stats.ratio(
                 self.from_device_ms("rdma-boot"), self.from_device_ms(core)
             )
-            found["cm_ready_from_device_vs_rdma_core"] = stats.ratio(
-                self.from_device_ms("rdma-boot", "rdma_cm"), self.from_device_ms(core, "rdma_cm")
-            )
             found["hotplug_again_vs_rdma_core"] = stats.ratio(
                 self.target_ms("rdma-boot", True), self.target_ms(core, True)
             )
@@ -180,11 +191,17 @@ class Chain:
             if plugs := self.plugs(variant):
                 found[f"execs_hotplug{name}"] = round(statistics.median(counts(p)["execs"] for p in plugs), 1)
                 found[f"forks_hotplug{name}"] = round(statistics.median(counts(p)["processes"] for p in plugs), 1)
+                found[f"udev_workers_hotplug{name}"] = round(statistics.median(counts(p)["workers"] for p in plugs), 1)
                 found[f"hotplug{name}_ms"] = round(stats.median(self.target_ms(variant)) or 0, 1)
                 found[f"cm_ready{name}_ms"] = round(stats.median(self.node_ms(variant, "rdma_cm")) or 0, 1)
+        for what in ("execs", "forks"):
+            if (peer := found.get(f"{what}_hotplug_rdma_core")) and f"{what}_hotplug" in found:
+                found[f"{what}_vs_rdma_core"] = round(found[f"{what}_hotplug"] / peer, 3)
         if self.early["rdma-boot"]:
             found["sysinit_deferred"] = sum(self.deferred("rdma-boot"))
             found["sysinit_boots"] = len(self.early["rdma-boot"])
+        if self.early["rdma-boot"] and self.early[core]:
+            found["boot_vs_rdma_core"] = stats.ratio(self.early_ms("rdma-boot"), self.early_ms(core))
         if self.early[core]:
             found["sysinit_deferred_rdma_core"] = sum(self.deferred(core))
             found["sysinit_boots_rdma_core"] = len(self.early[core])
@@ -243,7 +260,7 @@ def hotplug_tables(chain):
         files = collections.Counter(e["file"].rsplit("/", 1)[-1] for e in chain.plugs(name)[0]["execs"])
         listing = ", ".join(f"{count} x {file}" if count > 1 else file for file, count in sorted(files.items()))
         programs.append(
-            [name, *(f"{statistics.median(e[key] for e in each):.0f}" for key in ("execs", "processes", "threads")),
+            [name, *(f"{statistics.median(e[key] for e in each):g}" for key in ("execs", "processes", "workers", "threads")),
              listing]
         )  # fmt: skip
         loads = collections.defaultdict(list)
@@ -271,8 +288,9 @@ def hotplug_tables(chain):
                           "uverbs0 can be opened", "target after uverbs0", "rdma_cm after uverbs0",
                           "CPU of PID 1 in the first 4 s"], rows),
             "",
-            "Until uverbs0 is there the kernel works alone: its modprobe loads the driver and the checksums the driver asks for.",
-            "That part is the same for all and in all figures; the columns *after uverbs0* leave it out.",
+            "Until uverbs0 is there the kernel's modprobe loads the driver and the checksums the driver asks for. That part is in all",
+            "figures; the columns *after uverbs0* leave it out. rdma-core begins only then; ours works beside it, on the other",
+            "CPU, so that uverbs0 comes later and all that follows earlier; rdma_cm even before the device (negative).",
             "",
             "Where the time goes (first device, medians): the link command returns; PID 1 forks for the loader of rdma.conf;",
             "from there to its exec (PID 1's preparations: namespaces, mounts, filters); from exec to the first module; first",
@@ -284,7 +302,7 @@ def hotplug_tables(chain):
             "",
             "Programs and processes that one hot-plug starts, kernel threads not counted:",
             "",
-            report.table(["", "execs", "processes", "threads", "which (first boot)"], programs),
+            report.table(["", "execs", "processes", "workers of udevd", "threads", "which (first boot)"], programs),
             "",
             "rdma-core 44 also starts rdma-ndd and rdma_rename, which ours does not have yet; the row *without-ndd* is",
             "the same package with these two masked, and the fair one to compare with.",
@@ -370,7 +388,7 @@ def implausible(figures):
     wanted = ("hotplug_vs_rdma_core", "cm_ready_vs_rdma_core", "execs_hotplug", "execs_hotplug_rdma_core",
               "sysinit_boots")  # fmt: skip
     problems = [f"{key} is missing" for key in wanted if not figures.get(key)]
-    problems += [f"{key} is {value}" for key, value in figures.items() if "_vs_" in key and not 0.05 < (value or 1) < 20]
+    problems += [f"{key} is {value}" for key, value in figures.items() if "_vs_" in key and not 0.005 < (value or 1) < 20]
     if figures.get("sysinit_deferred", 0) != figures.get("sysinit_boots"):
         problems.append(f"sysinit.target was deferred in {figures.get('sysinit_deferred')} of {figures.get('sysinit_boots')} boots")
     return problems
@@ -424,13 +442,15 @@ def measure(options):
             [
                 "## What bounds it",
                 "",
-                "- Before the loader: the kernel's own modprobe for the driver (*link add returns*), and then either PID 1's",
-                "  inotify watch (ours) or udev's worker and rules (rdma-core).",
-                "- PID 1's fork and the preparations of the unit (*to exec*), on one CPU while the other already runs udev.",
+                "- Before the device: the kernel's own modprobe for the driver (*link add returns*). rdma-core begins after it. Ours",
+                "  begins when ib_uverbs is live: udev's worker loads the connection manager, PID 1 starts the loader; the two",
+                "  CPUs are then shared with the kernel's modprobe, which is why the device itself comes a little later.",
+                "- PID 1's fork and the preparations of the unit (*to exec*): its sandbox (sandbox.md).",
                 "- Start-up of the loader (*to first module*): dynamic linking, module index, modprobe.d.",
-                "- The loads: bounded by *sum of loads* / 2 CPUs and by the longest chain sunrpc, rpcrdma and ib_cm ... rdma_ucm.",
-                "  Most of a load is the signature check, the patching of code, and the init function (see loader.md).",
-                "- Waiting for udev at the end (*after*): rdma-hw.target says that the devices are known, not only the modules.",
+                "- The loads: bounded by the longest chain, sunrpc and rpcrdma, which alone is 60 % of what is to be loaded, and by",
+                "  two CPUs that are busy. Most of a load is the signature check, the patching of code, and the init function",
+                "  (see loader.md).",
+                "- The end (*after*): rdma-hw.target says that udev and systemd know the devices, not only that modules are loaded.",
             ]
         )
     )

@@ -5,7 +5,13 @@ from . import report, stats
 from .guests import Guests, Variant
 
 RUNS = 7
-GOALS = {"warm_vs_systemd": 0.60, "cold_vs_systemd": 0.85}
+GOALS = {
+    "warm_vs_systemd": 0.60,
+    "cold_vs_systemd": 0.85,
+    "standard_warm_vs_systemd": 0.60,
+    "standard_cold_vs_systemd": 0.85,
+    "runs_failed": 0,
+}
 TITLES = {
     "ours": "rdma-load-modules",
     "ours_jobs1": "rdma-load-modules --jobs=1",
@@ -110,6 +116,8 @@ def body_of(raw, figures, runs):
         "  function); the lower bound is the larger of *sum of calls / processors* and *longest chain*.",
         "- *exec to first load* is ours to shorten: start-up of the program, reading the lists, the module index and",
         "  modprobe.d, building the graph.",
+        "- The standard list is mostly one chain: sunrpc and rpcrdma are more than half of its work, and have to be done one",
+        "  after the other, by one processor. Two processors gain less there.",
         "- *calls in vain* are files that were read and checked although somebody else had loaded that module.",
         "- Debian 12's modules are not compressed; there is no decompression in these figures.",
     ]
@@ -132,7 +140,9 @@ def measure(options):
     """Boots one guest and does everything in it."""
     runs = 1 if options.smoke else options.runs or RUNS
     with Guests("loader", options) as guests:
-        variant = Variant((options.only or "rdma-boot").split(",")[0])
+        # Without the rule that makes udev and systemd load as soon as ib_uverbs is there: here nobody helps anybody.
+        masked = (("/etc/udev/rules.d/90-rdma-ulp-modules.rules", None),)
+        variant = Variant((options.only or "rdma-boot").split(",")[0], files=masked)
         timeout = 120 if options.smoke else (runs + 2) * SECONDS_A_RUN
         arguments = {"runs": runs, "smoke": int(options.smoke)}
         raw = guests.boot("loader", variant, arguments, timeout)

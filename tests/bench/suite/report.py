@@ -55,3 +55,12 @@ def page(title, command, machine, body, figures, raw_name):
             "",
         ]
     )
+
+
+def rounded(value):
+    """The same data with numbers of two decimals: raw times have more digits than meaning."""
+    if isinstance(value, float):
+        return round(value, 2)
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    return [rounded(one) for one in value] if isinstance(value, (list, tuple)) else value

@@ -174,3 +174,9 @@ def run_boot(boot, kvm, limit):
         reason = reason and f"{reason}: {status_text}"
     (boot.directory / "seconds").write_text(f"{time.monotonic() - started:.1f}\n")
     return reason
+
+
+def emulator_failed(out):
+    """Whether a guest died of the emulator: the kernel replaces instructions while another CPU runs, by way of a breakpoint,
+    and QEMU's threads may run the breakpoint after the kernel has taken it away. No program can make the kernel do that."""
+    return any("Oops: int3" in path.read_text(errors="replace") for path in out.rglob("console"))

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The whole story: a soft-RoCE device before sysinit.target, a second one after the boot, and both unplugged again.
 # tools/demo runs it and tells it.
-# images: debian12
+# images: debian12 debian13
 # variant: rdma-boot
 # timeout: 120
 # cmdline: systemd.wants=rxe-early.service
@@ -12,7 +12,7 @@ tell_protocol() {
     local properties
     wait_for 20 udevadm info -q property "/sys/class/infiniband/$1"
     udevadm settle -t 20
-    properties=$(udevadm info -q property "/sys/class/infiniband/$1" | grep -E '^ID_RDMA_' | tr '\n' ' ')
+    properties=$(udevadm info -q property "/sys/class/infiniband/$1" | grep -E '^(ID_RDMA_|USEC_INITIALIZED=)' | tr '\n' ' ')
     printf '%s %s\n' "$1" "$properties" >>"$VMTEST_OUT/protocols"
     assert_match "$properties" "ID_RDMA_ROCE=1" "$1"
     assert_no_match "$properties" "ID_RDMA_INFINIBAND=1" "$1"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # An image of initramfs-tools carries RDMA when it is asked for, and only then; booted with a device, rules, rdma_id
 # and the loader have done their work in it before the real root is mounted, and the real system goes on from there.
-# images: debian12
+# images: debian13
 # variant: rdma-boot
 # timeout: 900
 # boots: 2

@@ -42,3 +42,20 @@ if systemctl start rdma-load-modules@nowhere.service; then
     fail "a missing list fails the unit"
 fi
 assert_match "$(journal -u rdma-load-modules@nowhere.service)" '/etc/rdma/modules/nowhere.conf'
+
+mark "layers, drop-ins and masks, by way of the unit and its conditions"
+mkdir -p /run/rdma/modules /usr/lib/rdma/modules /etc/rdma/modules/only-dropins.conf.d
+echo rdmaboot_test_b >/run/rdma/modules/in-run.conf
+echo rdmaboot_no_such_module >/usr/lib/rdma/modules/in-run.conf
+echo rdmaboot_test_b >/etc/rdma/modules/only-dropins.conf.d/10.conf
+ln -s /dev/null /etc/rdma/modules/masked.conf
+echo rdmaboot_test_fail >/usr/lib/rdma/modules/masked.conf
+for list in in-run only-dropins 'only\x2ddropins' masked; do
+    systemctl start "rdma-load-modules@$list.service"
+    assert_eq "$(systemctl show -P Result "rdma-load-modules@$list.service")" success "$list"
+done
+# /run before /usr/lib; the module that it needs is denied on the kernel command line
+assert_match "$(journal -u rdma-load-modules@in-run.service)" 'rdmaboot_test_b: dependency-failed'
+assert_match "$(journal -u rdma-load-modules@only-dropins.service)" 'rdmaboot_test_b: dependency-failed'
+assert_match "$(journal -u 'rdma-load-modules@only\x2ddropins.service')" 'rdmaboot_test_b: dependency-failed'
+assert_match "$(journal -u rdma-load-modules@masked.service)" 'list masked is masked'

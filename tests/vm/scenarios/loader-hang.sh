@@ -21,7 +21,7 @@ assert test "$took" -ge 7000000
 assert test "$took" -le 20000000
 assert_eq "$(result rdmaboot_test_hang)" timed-out
 assert_eq "$(result rdmaboot_test_c)" loaded
-assert_eq "$(result rdma_ucm)" loaded
+assert_eq "$(result rpcrdma)" loaded
 assert test -c /dev/infiniband/rdma_cm
 assert_match "$(journal RDMA_LIST=rdma)" '1 timed-out \(rdmaboot_test_hang\)'
 # The abandoned worker tells ps what it hangs in.
@@ -38,3 +38,10 @@ mark "it is released while a run waits for it"
 (sleep 1 && echo 1 >/sys/module/rdmaboot_test_hang/parameters/release) &
 "$L" --deadline=20 --module rdmaboot_test_hang
 assert loaded rdmaboot_test_hang
+
+mark "an init function that says EEXIST is a failure, not another loader's module"
+echo "options rdmaboot_test_fail error=17" >/etc/modprobe.d/exists.conf
+if "$L" --deadline=20 --module rdmaboot_test_fail 2>/tmp/err; then
+    fail "a module that fails is no success"
+fi
+assert_match "$(cat /tmp/err)" 'rdmaboot_test_fail: failed'

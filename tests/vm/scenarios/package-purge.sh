@@ -1,7 +1,7 @@
 #!/bin/bash
 # The first installation serves a device that is there already; removing stops it; purging leaves no file, no link, no
 # running unit, although modules were loaded and load times recorded in between.
-# images: debian12
+# images: debian12 debian13
 # variant: base
 # debs: yes
 # timeout: 400

@@ -82,6 +82,14 @@ modprobe -r ib_umad
 wait_inactive 20 umad-user.service
 wait_inactive 20 "$umad"
 
+mark "an adapter whose RDMA half is a module of its own"
+assert_not loaded mlx4_ib
+mkdir -p /run/udev/rules.d
+echo 'SUBSYSTEM=="net", KERNEL=="fake0", ENV{ID_NET_DRIVER}="mlx4_en"' >/run/udev/rules.d/85-fake.rules
+udevadm control --reload
+ip link add fake0 type dummy
+wait_for 30 loaded mlx4_ib
+
 mark "helper for a device that is not there"
 assert_not /lib/udev/rdma_id nosuch0
 assert_eq "$(/lib/udev/rdma_id nosuch0 2>/dev/null || true)" ""

@@ -9,10 +9,6 @@ boot_finished
 mark "boot finished"
 
 for type in rxe siw; do
-    if ! modinfo siw >/dev/null 2>&1 && [[ $type == siw ]]; then
-        echo "no siw for this kernel"
-        continue
-    fi
     link_add "${type}0" "$type" 0
     wait_device "${type}0" 5
     udevadm settle

@@ -54,4 +54,8 @@ class ModuleIndex {
 /// @param sys where sysfs is mounted, "/sys" on a real machine; a missing sysfs means kAbsent
 [[nodiscard]] ModuleState module_state(std::string_view sys, const std::string& name);
 
+/// Whether an install command of modprobe.d is only there to keep the module out: /bin/true,
+/// /bin/false and their like, with or without arguments.
+[[nodiscard]] bool is_denial(std::string_view install_command);
+
 }  // namespace rdmaboot::os

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "os/kmod_index.hpp"
+#include "os/module_index.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <fcntl.h>
@@ -29,6 +30,15 @@ ModuleState module_state(std::string_view sys, const std::string& name) {
     return ModuleState::kLive;
   }
   return state == "coming" ? ModuleState::kComing : ModuleState::kGoing;
+}
+
+bool is_denial(std::string_view install_command) {
+  constexpr std::array<std::string_view, 7> kDoNothing = {
+      "/bin/true", "/bin/false", "/usr/bin/true", "/usr/bin/false", "true", "false", ":"};
+  const auto words = core::split(install_command, " \t");
+  const bool compound = install_command.find_first_of(";&|`$\n") != std::string_view::npos;
+  return !compound && !words.empty() &&
+         std::find(kDoNothing.begin(), kDoNothing.end(), words.front()) != kDoNothing.end();
 }
 
 }  // namespace rdmaboot::os

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "load-modules/kernel_command_line.hpp"
+#include "os/kernel_command_line.hpp"
 
 #include <algorithm>
 
 #include "core/text.hpp"
 
-namespace rdmaboot::load_modules {
+namespace rdmaboot::os {
 namespace {
 
 constexpr std::string_view kSpace = " \t\n\v\f\r";
@@ -125,7 +125,7 @@ bool take(const Argument& argument, KernelParameters& into) {
     return assign(into.jobs, number_up_to(argument.value, kMostJobs));
   }
   if (argument.name == "rdma_boot.deadline") {
-    return assign(into.deadline_seconds, number_up_to(argument.value, kLongestDeadline));
+    return assign(into.deadline_seconds, number_up_to(argument.value, kLongestBootDeadline));
   }
   return true;
 }
@@ -151,4 +151,4 @@ KernelParameters parse_kernel_command_line(std::string_view text) {
   }
 }
 
-}  // namespace rdmaboot::load_modules
+}  // namespace rdmaboot::os
