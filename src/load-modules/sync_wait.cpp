@@ -247,14 +247,14 @@ void SyncWait::ask_udev_and_systemd(std::vector<SyncDevice>& devices) {
     SyncDevice& device = devices[i];
     const std::string path = real_path(places_.sys + "/class/infiniband/" + device.name);
     units[i] = core::unit_name_from_path(path, ".device");
-    device.wanted_by_systemd = device.systemd_knows = known_.contains(units[i]);
+    device.systemd_knows = known_.contains(units[i]);
     if (device.systemd_knows) {
       continue;
     }
     const Device record(udev ? udev_device_new_from_syspath(udev.get(), path.c_str()) : nullptr);
     device.udev_done = record && udev_device_get_is_initialized(record.get()) > 0;
-    device.wanted_by_systemd = record && udev_device_has_tag(record.get(), "systemd") > 0;
-    if (device.udev_done && device.wanted_by_systemd) {
+    device.tagged = record && udev_device_has_tag(record.get(), "systemd") > 0;
+    if (device.udev_done && device.tagged) {
       asked.push_back(units[i]);
     }
   }
