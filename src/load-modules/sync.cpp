@@ -52,12 +52,9 @@ void check_device(const SyncSnapshot& snapshot, const SyncDevice& device,
   if (!device.udev_done) {
     add(missing, Waits::kForSystem,
         "device " + device.name + " is not yet known to systemd (udev has not finished with it)");
-  } else if (!device.systemd_knows) {
-    // Without the tag udev may still come to it (an initrd without our rules has left its record);
-    // if an admin's rule took it away, nobody will, so that is waited for no longer than a node.
-    add(missing, device.tagged ? Waits::kForSystem : Waits::kForKernel,
-        "device " + device.name + " is not yet known to systemd (" +
-            (device.tagged ? "its unit is not active)" : "udev has not given it the tag systemd)"));
+  } else if (device.wanted_by_systemd && !device.systemd_knows) {
+    add(missing, Waits::kForSystem,
+        "device " + device.name + " is not yet known to systemd (its unit is not active)");
   }
 }
 

@@ -61,5 +61,9 @@ case $BOOT in
     assert_active rdma-hw.target rdma-load-modules@rdma.service
     assert_before rdma-load-modules@rdma.service sysinit.target
     assert_eq "$(systemctl show -P Result rdma-load-modules@rdma.service)" success
+    # Once: the record of the device that the initrd has left in udev's database, without our tag, must not make the
+    # loader end before udev has come to the device.
+    assert_eq "$(journal -u rdma-hw.target | grep -c '^Reached target')" 1
+    assert_no_match "$(journal -t rdma-load-modules)" 'in vain'
     ;;
 esac
