@@ -52,9 +52,11 @@ void check_device(const SyncSnapshot& snapshot, const SyncDevice& device,
   if (!device.udev_done) {
     add(missing, Waits::kForSystem,
         "device " + device.name + " is not yet known to systemd (udev has not finished with it)");
-  } else if (device.wanted_by_systemd && !device.systemd_knows) {
+  } else if (!device.systemd_knows) {
+    // Without the tag udev will still come to it: an initrd without our rules has left its record.
     add(missing, Waits::kForSystem,
-        "device " + device.name + " is not yet known to systemd (its unit is not active)");
+        "device " + device.name + " is not yet known to systemd (" +
+            (device.tagged ? "its unit is not active)" : "udev has not given it the tag systemd)"));
   }
 }
 

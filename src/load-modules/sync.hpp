@@ -20,9 +20,9 @@ struct SyncPort {
 struct SyncDevice {
   std::string name;
   std::vector<SyncPort> ports;
-  bool udev_done = true;           ///< udev has finished with it
-  bool wanted_by_systemd = false;  ///< udev gave it the tag "systemd": PID 1 makes a unit of it
-  bool systemd_knows = true;       ///< that unit is active, so what it wants is queued
+  bool udev_done = true;      ///< udev has finished with it
+  bool tagged = true;         ///< udev gave it the tag "systemd": PID 1 makes a unit of it
+  bool systemd_knows = true;  ///< that unit is active, so what it wants is queued
 };
 
 /// A character device that the kernel made for a device or port, by sysfs.

@@ -227,14 +227,6 @@ SyncWait::SyncWait(SyncPlaces places, const core::Clock& clock)
 
 SyncWait::~SyncWait() = default;
 
-/// Whether udev has handled what was there when it started: systemd has asked it to, and its queue is
-/// empty.
-bool SyncWait::coldplug_is_over() {
-  constexpr const char* kTrigger = "systemd-udev-trigger.service";
-  const auto active = manager_->active_units({kTrigger});
-  return active && active->contains(kTrigger) && !exists(places_.root + "/run/udev/queue");
-}
-
 /// Asks udev's database about each device, and PID 1 about those that udev has told it of.
 void SyncWait::ask_udev_and_systemd(std::vector<SyncDevice>& devices) {
   if (devices.empty() || !os::devices_become_units(places_.root)) {
@@ -255,18 +247,14 @@ void SyncWait::ask_udev_and_systemd(std::vector<SyncDevice>& devices) {
     SyncDevice& device = devices[i];
     const std::string path = real_path(places_.sys + "/class/infiniband/" + device.name);
     units[i] = core::unit_name_from_path(path, ".device");
-    device.wanted_by_systemd = device.systemd_knows = known_.contains(units[i]);
+    device.systemd_knows = known_.contains(units[i]);
     if (device.systemd_knows) {
       continue;
     }
     const Device record(udev ? udev_device_new_from_syspath(udev.get(), path.c_str()) : nullptr);
     device.udev_done = record && udev_device_get_is_initialized(record.get()) > 0;
-    device.wanted_by_systemd = record && udev_device_has_tag(record.get(), "systemd") > 0;
-    if (device.udev_done && !device.wanted_by_systemd) {
-      // What an initrd without our rules has left in the database, or for good (an admin's rule)?
-      device.udev_done = coldplug_is_over();
-    }
-    if (device.udev_done && device.wanted_by_systemd) {
+    device.tagged = record && udev_device_has_tag(record.get(), "systemd") > 0;
+    if (device.udev_done && device.tagged) {
       asked.push_back(units[i]);
     }
   }

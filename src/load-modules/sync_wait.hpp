@@ -44,7 +44,6 @@ class SyncWait {
 
  private:
   class EventSources;
-  bool coldplug_is_over();
   void ask_udev_and_systemd(std::vector<SyncDevice>& devices);
 
   SyncPlaces places_;
