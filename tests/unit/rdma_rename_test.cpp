@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -394,6 +395,7 @@ class FakeKernel final : public os::NetlinkChannel {
     std::vector<Device> devices;
     std::vector<std::string> renames;
     int refuse_with = 0;
+    std::function<void(std::vector<Device>&)> after_list;  ///< what happens meanwhile
   };
   explicit FakeKernel(State& state) : state_(&state) {}
   [[nodiscard]] std::uint32_t port_id() const override { return 1; }
@@ -413,6 +415,9 @@ class FakeKernel final : public os::NetlinkChannel {
       }
       list.push_back(test::NetlinkMessage(NLMSG_DONE, sequence, 1, NLM_F_MULTI).raw(0));
       answer_ = test::join(list);
+      if (state_->after_list) {
+        state_->after_list(state_->devices);
+      }
       return {};
     }
     std::uint32_t index = 0;
@@ -466,7 +471,7 @@ core::Result<RenameOutcome> rename_fixed(FakeKernel::State& kernel, const std::s
 }
 
 TEST(RenameKernel, DeviceIsRenamedByItsIndex) {
-  FakeKernel::State kernel{{{3, "rxe0"}, {7, "rxe1"}}, {}, 0};
+  FakeKernel::State kernel{{{3, "rxe0"}, {7, "rxe1"}}, {}, 0, {}};
   const auto outcome = rename_fixed(kernel, "rxe1", "storage0");
   ASSERT_TRUE(outcome) << outcome.error().message();
   EXPECT_EQ(outcome->name, "storage0");
@@ -475,7 +480,7 @@ TEST(RenameKernel, DeviceIsRenamedByItsIndex) {
 }
 
 TEST(RenameKernel, NameThatItHasAlreadyIsNotAskedFor) {
-  FakeKernel::State kernel{{{3, "storage0"}}, {}, 0};
+  FakeKernel::State kernel{{{3, "storage0"}}, {}, 0, {}};
   const auto outcome = rename_fixed(kernel, "storage0", "storage0");
   ASSERT_TRUE(outcome);
   EXPECT_FALSE(outcome->changed);
@@ -483,7 +488,7 @@ TEST(RenameKernel, NameThatItHasAlreadyIsNotAskedFor) {
 }
 
 TEST(RenameKernel, TakenNameIsAnErrorThatNamesBoth) {
-  FakeKernel::State kernel{{{3, "storage0"}, {4, "rxe1"}}, {}, 0};
+  FakeKernel::State kernel{{{3, "storage0"}, {4, "rxe1"}}, {}, 0, {}};
   const auto outcome = rename_fixed(kernel, "rxe1", "storage0");
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().error_number, EEXIST);
@@ -493,7 +498,7 @@ TEST(RenameKernel, TakenNameIsAnErrorThatNamesBoth) {
 }
 
 TEST(RenameKernel, DeviceThatIsGoneOrNotAllowedIsAnError) {
-  FakeKernel::State kernel{{{3, "rxe0"}}, {}, 0};
+  FakeKernel::State kernel{{{3, "rxe0"}}, {}, 0, {}};
   EXPECT_EQ(rename_fixed(kernel, "rxe9", "storage0").error().error_number, ENODEV);
   kernel.refuse_with = EPERM;
   EXPECT_EQ(rename_fixed(kernel, "rxe0", "storage0").error().error_number, EPERM);
@@ -508,8 +513,26 @@ TEST(RenameKernel, DeviceThatIsGoneOrNotAllowedIsAnError) {
             EPROTONOSUPPORT);
 }
 
+TEST(RenameKernel, DeviceThatSomebodyElseRenamesMeanwhileIsStillTheOneThatIsMeant) {
+  // The number 0 goes to another device in the moment between looking and renaming.
+  FakeKernel::State kernel{{{3, "rxe0"}, {4, "rxe1"}}, {}, 0, [](auto& devices) {
+                             devices[0].name = "other0";
+                             devices[1].name = "rxe0";
+                           }};
+  ASSERT_TRUE(rename_fixed(kernel, "rxe0", "storage0"));
+  EXPECT_THAT(kernel.renames, ElementsAre("3=storage0"));
+  EXPECT_EQ(kernel.devices[1].name, "rxe0");
+}
+
+TEST(RenameKernel, DeviceThatGoesMeanwhileIsAnErrorAndNoOtherIsTouched) {
+  FakeKernel::State kernel{
+      {{3, "rxe0"}, {4, "rxe1"}}, {}, 0, [](auto& devices) { devices.erase(devices.begin()); }};
+  EXPECT_EQ(rename_fixed(kernel, "rxe0", "storage0").error().error_number, EINVAL);
+  EXPECT_THAT(kernel.renames, IsEmpty());
+}
+
 TEST(RenameKernel, DryRunAsksForNothing) {
-  FakeKernel::State kernel{{{3, "rxe0"}}, {}, 0};
+  FakeKernel::State kernel{{{3, "rxe0"}}, {}, 0, {}};
   RenameRequest request;
   request.device = "rxe0";
   request.policy = NamePolicy::kFixed;
@@ -539,7 +562,7 @@ TEST(RenameKernel, WhatNetlinkSaysOfTheNamesOriginReachesThePolicy) {
 
 TEST(RenameKernel, SecondDeviceOfOneGuidKeepsItsName) {
   // Two cards with the same GUID exist (cloned firmware): the name of the first is taken.
-  FakeKernel::State kernel{{{0, "rxe0"}, {1, "rxe1"}}, {}, 0};
+  FakeKernel::State kernel{{{0, "rxe0"}, {1, "rxe1"}}, {}, 0, {}};
   NameFacts facts = facts_at({});
   facts.node_guid = 0x525400c0fe123455;
   const std::string name = choose_name(facts, NamePolicy::kGuid)->name;
