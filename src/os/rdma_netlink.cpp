@@ -335,11 +335,13 @@ Result<std::unique_ptr<NetlinkChannel>> open_rdma_netlink_channel() {
   return std::make_unique<SocketChannel>(std::move(socket));
 }
 
-/// What is asked: a list (of everything, or of one device's ports) or one device.
+/// What is asked: a list (of everything, or of one device's ports), one device, or a change that
+/// the kernel is to acknowledge.
 struct RdmaNetlink::Request {
   std::uint16_t command = 0;
-  bool dump = false;
+  std::uint16_t flags = 0;  ///< NLM_F_DUMP, NLM_F_ACK
   std::optional<std::uint32_t> device_index;
+  std::string new_name;
 };
 
 RdmaNetlink::RdmaNetlink(std::unique_ptr<NetlinkChannel> channel, const core::Clock& clock,
@@ -349,23 +351,29 @@ RdmaNetlink::RdmaNetlink(std::unique_ptr<NetlinkChannel> channel, const core::Cl
 template <typename Entry>
 Result<std::vector<Entry>> RdmaNetlink::ask(const Request& request,
                                             Result<Entry> (*decode)(std::span<const std::byte>)) {
-  const core::Microseconds deadline = clock_->now() + budget_;
   const NetlinkExpectation expectation{
       static_cast<std::uint16_t>(RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, request.command)), ++sequence_,
-      channel_->port_id(), request.dump};
+      channel_->port_id(), (request.flags & NLM_F_DUMP) != 0};
 
-  constexpr std::size_t kRequestSize = 64;  // a header of 16 bytes and one number
+  // A header of 16 bytes, a number, and a name with its end.
+  constexpr std::size_t kRequestSize = 128;
+  static_assert(kRequestSize >= kHeaderSize + 8 + aligned(sizeof(nlattr) + kDeviceNameLimit + 1));
   alignas(nlmsghdr) std::array<std::byte, kRequestSize> bytes{};
   nlmsghdr* const header = mnl_nlmsg_put_header(bytes.data());
   header->nlmsg_type = expectation.type;
-  header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | (request.dump ? NLM_F_DUMP : 0));
+  header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | request.flags);
   header->nlmsg_seq = expectation.sequence;
   if (request.device_index) {
     mnl_attr_put_u32(header, RDMA_NLDEV_ATTR_DEV_INDEX, *request.device_index);
   }
+  if (!request.new_name.empty()) {
+    mnl_attr_put_strz(header, RDMA_NLDEV_ATTR_DEV_NAME, request.new_name.c_str());
+  }
   if (Result<void> sent = channel_->send(std::span(bytes).first(header->nlmsg_len)); !sent) {
     return tl::make_unexpected(std::move(sent.error()));
   }
+  // Only now: the kernel works while it takes a request, and the answer is there when it is done.
+  const core::Microseconds deadline = clock_->now() + budget_;
 
   std::vector<Entry> entries;
   std::vector<std::byte> buffer(kNetlinkDatagramLimit);
@@ -402,12 +410,13 @@ Result<std::vector<Entry>> RdmaNetlink::ask(const Request& request,
 }
 
 Result<std::vector<NetlinkDevice>> RdmaNetlink::devices() {
-  return ask<NetlinkDevice>({RDMA_NLDEV_CMD_GET, true, std::nullopt}, decode_netlink_device);
+  return ask<NetlinkDevice>({RDMA_NLDEV_CMD_GET, NLM_F_DUMP, std::nullopt, {}},
+                            decode_netlink_device);
 }
 
 Result<NetlinkDevice> RdmaNetlink::device(std::uint32_t index) {
   Result<std::vector<NetlinkDevice>> found =
-      ask<NetlinkDevice>({RDMA_NLDEV_CMD_GET, false, index}, decode_netlink_device);
+      ask<NetlinkDevice>({RDMA_NLDEV_CMD_GET, 0, index, {}}, decode_netlink_device);
   if (!found) {
     return tl::make_unexpected(std::move(found.error()));
   }
@@ -421,7 +430,25 @@ Result<NetlinkDevice> RdmaNetlink::device(std::uint32_t index) {
 }
 
 Result<std::vector<NetlinkPort>> RdmaNetlink::ports(std::uint32_t device_index) {
-  return ask<NetlinkPort>({RDMA_NLDEV_CMD_PORT_GET, true, device_index}, decode_netlink_port);
+  return ask<NetlinkPort>({RDMA_NLDEV_CMD_PORT_GET, NLM_F_DUMP, device_index, {}},
+                          decode_netlink_port);
+}
+
+Result<void> RdmaNetlink::rename(std::uint32_t index, const std::string& new_name) {
+  const std::string object = "RDMA device " + std::to_string(index) + " to " + new_name;
+  if (new_name.empty()) {
+    return fail("rename", object, EINVAL, "expected a name");
+  }
+  if (new_name.size() > kDeviceNameLimit) {
+    return fail("rename", object, ENAMETOOLONG,
+                "expected at most " + std::to_string(kDeviceNameLimit) + " bytes");
+  }
+  const Result<std::vector<NetlinkDevice>> answer =
+      ask<NetlinkDevice>({RDMA_NLDEV_CMD_SET, NLM_F_ACK, index, new_name}, decode_netlink_device);
+  if (!answer) {
+    return fail("rename", object, answer.error().error_number, answer.error().detail);
+  }
+  return {};
 }
 
 }  // namespace rdmaboot::os

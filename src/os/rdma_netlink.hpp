@@ -60,6 +60,8 @@ struct NetlinkPort {
 
 /// Longest text attribute that is taken (bytes); the kernel's own limit for names is 64.
 inline constexpr std::size_t kNetlinkTextLimit = 256;
+/// Longest name a device can get (bytes, without the end): IB_DEVICE_NAME_MAX of the kernel.
+inline constexpr std::size_t kDeviceNameLimit = 63;
 /// Most devices or ports taken from one dump; more is an error, not a cut.
 inline constexpr std::size_t kNetlinkEntryLimit = 16384;
 /// Largest datagram the kernel may send us (bytes). It fills dumps into buffers of at most 32 KiB.
@@ -113,10 +115,12 @@ class NetlinkChannel {
 /// then tries to load a module for it, so do not ask on a machine without /sys/class/infiniband.
 [[nodiscard]] core::Result<std::unique_ptr<NetlinkChannel>> open_rdma_netlink_channel();
 
-/// Asks the kernel. Not thread-safe: one instance a thread. Every call ends within the budget.
+/// Asks the kernel. Not thread-safe: one instance a thread. Every call ends within the budget,
+/// counted from when the kernel has taken the request: what it does before that (a rename waits
+/// for devices that are being registered) nobody can bound.
 class RdmaNetlink {
  public:
-  /// @param budget for each call below, from its start
+  /// @param budget for the answer to each call below
   /// @param clock outlives this object
   RdmaNetlink(std::unique_ptr<NetlinkChannel> channel, const core::Clock& clock,
               std::chrono::milliseconds budget);
@@ -130,6 +134,13 @@ class RdmaNetlink {
 
   /// All ports of one device. Errors: as device().
   [[nodiscard]] core::Result<std::vector<NetlinkPort>> ports(std::uint32_t device_index);
+
+  /// Gives a device another name and waits until the kernel says that it is done
+  /// (RDMA_NLDEV_CMD_SET). Its index stays. Kernels take nearly any text for a name: check it
+  /// first. Errors: EEXIST if another device has that name; EINVAL or ENODEV if there is no such
+  /// device; EPERM without CAP_NET_ADMIN; EINVAL for an empty name, ENAMETOOLONG past
+  /// kDeviceNameLimit; ETIMEDOUT.
+  [[nodiscard]] core::Result<void> rename(std::uint32_t index, const std::string& new_name);
 
  private:
   struct Request;

@@ -3,9 +3,11 @@
 
 #include <array>
 #include <cstdio>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -58,8 +60,9 @@ std::string recording(const std::string& name) {
 std::optional<Outcome> simulate(const std::string& file, const std::string& devpath,
                                 const std::string& action = "change", bool initrd = false) {
   const std::string command = RDMABOOT_SOURCE_DIR "/tests/umockdev/udevadm-test " UDEVADM " " +
-                              std::string(RDMABOOT_SOURCE_DIR "/udev-rules " RDMA_ID " ") + action +
-                              " '" + devpath + "' " + (initrd ? "yes " : "no ") + file + " 2>&1";
+                              std::string(RDMABOOT_SOURCE_DIR "/udev-rules " UDEV_HELPERS " ") +
+                              action + " '" + devpath + "' " + (initrd ? "yes " : "no ") + file +
+                              " 2>&1";
   FILE* const pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) {
     ADD_FAILURE() << "popen";
@@ -157,10 +160,27 @@ TEST(Rules, EachDeviceWantsTheTargetAndTheLoadersOfItsProtocols) {
   }
 }
 
+constexpr const char* kNamed = "/devices/pci0000:00/0000:00:03.0/0000:03:00.0/infiniband/ibp3s0";
+
+/// An mlx5 device that has its name already, as after a rename in the initrd.
+std::string records_with_name() {
+  std::ifstream file(recording("mlx5-ib"));
+  std::ostringstream text;
+  text << file.rdbuf();
+  std::string records = text.str();
+  for (std::size_t at = 0; (at = records.find("mlx5_0", at)) != std::string::npos;) {
+    records.replace(at, 6, "ibp3s0");
+  }
+  return records;
+}
+
 TEST(Rules, AddChangeAndMoveGiveTheSame) {
-  SIMULATE_OR_SKIP(change, recording("mlx5-ib"), kMlx5Ib, "change");
+  const test::TemporaryDirectory directory;
+  directory.write("machine.umockdev", records_with_name());
+  const std::string machine = directory.path("machine.umockdev");
+  SIMULATE_OR_SKIP(change, machine, kNamed, "change");
   for (const char* action : {"add", "move", "bind"}) {
-    SIMULATE_OR_SKIP(other, recording("mlx5-ib"), kMlx5Ib, action);
+    SIMULATE_OR_SKIP(other, machine, kNamed, action);
     EXPECT_EQ(other->wants(), change->wants()) << action;
     EXPECT_EQ(other->properties.at("ID_RDMA_PROTOCOL"), "infiniband") << action;
   }
@@ -172,7 +192,9 @@ TEST(Rules, RemovalWantsNothing) {
 }
 
 TEST(Rules, InAnInitrdNetworkPreIsNotWanted) {
-  SIMULATE_OR_SKIP(outcome, recording("mlx5-ib"), kMlx5Ib, "add", true);
+  const test::TemporaryDirectory directory;
+  directory.write("machine.umockdev", records_with_name());
+  SIMULATE_OR_SKIP(outcome, directory.path("machine.umockdev"), kNamed, "add", true);
   EXPECT_THAT(outcome->wants(),
               UnorderedElementsAreArray({"rdma-hw.target", "rdma-devices.target",
                                          "rdma-load-modules@infiniband.service"}));
@@ -273,6 +295,78 @@ TEST(Rules, ConnectionManagerComesWithTheClassOfVerbsDevices) {
   EXPECT_TRUE(outcome->wants().empty());
   SIMULATE_OR_SKIP(other, directory.path("machine.umockdev"), "/devices/class/infiniband", "add");
   EXPECT_THAT(other->text, Not(HasSubstr("kmod load")));
+}
+
+// udev from 257 on does not start the programs of rules in a simulation.
+#define SKIP_WHERE_PROGRAMS_ARE_SKIPPED(outcome)                                \
+  if ((outcome).text.find("kipping execution of") != std::string::npos) {       \
+    GTEST_SKIP() << "this udevadm does not run programs, the VM scenario does"; \
+  }
+
+TEST(RenameRules, AdapterIsRenamedOnAddAndNobodyHearsOfTheOldName) {
+  SIMULATE_OR_SKIP(outcome, recording("mlx5-ib"), kMlx5Ib, "add");
+  SKIP_WHERE_PROGRAMS_ARE_SKIPPED(*outcome);
+  EXPECT_THAT(outcome->text, HasSubstr("\nrename mlx5_0 ibp3s0\n"));
+  EXPECT_TRUE(outcome->wants().empty());
+  EXPECT_FALSE(outcome->properties.contains("SYSTEMD_ALIAS"));
+  EXPECT_FALSE(outcome->tagged());
+  EXPECT_THAT(outcome->text, Not(HasSubstr("IMPORT rdma_id"))) << "there is nothing to ask about";
+}
+
+TEST(RenameRules, OnlyAddRenames) {
+  for (const char* const action : {"change", "move", "bind", "remove"}) {
+    SIMULATE_OR_SKIP(outcome, recording("mlx5-ib"), kMlx5Ib, action);
+    EXPECT_THAT(outcome->text, Not(HasSubstr("\nrename mlx5_0"))) << action;
+    EXPECT_FALSE(outcome->properties.contains("RDMA_NAME_POLICY")) << action;
+  }
+}
+
+TEST(RenameRules, DeviceRenamedInTheInitrdIsLeftAlone) {
+  const test::TemporaryDirectory directory;
+  directory.write("machine.umockdev", records_with_name());
+  SIMULATE_OR_SKIP(outcome, directory.path("machine.umockdev"), kNamed, "add");
+  SKIP_WHERE_PROGRAMS_ARE_SKIPPED(*outcome);
+  EXPECT_THAT(outcome->text, Not(HasSubstr("\nrename ibp3s0")));
+  EXPECT_EQ(outcome->properties.at("ID_RDMA_PROTOCOL"), "infiniband");
+  EXPECT_THAT(outcome->wants(), ::testing::Contains("rdma-hw.target"));
+}
+
+TEST(RenameRules, SoftwareDeviceKeepsItsNameUnlessAPolicySaysOtherwise) {
+  SIMULATE_OR_SKIP(by_default, recording("rxe"), "/devices/virtual/infiniband/foo0", "add");
+  EXPECT_FALSE(by_default->properties.contains("RDMA_NAME_POLICY"));
+  EXPECT_THAT(by_default->text, Not(HasSubstr("rdma_rename")));
+  EXPECT_THAT(by_default->wants(), ::testing::Contains("rdma-hw.target"));
+  const test::TemporaryDirectory directory;
+  directory.write("59-admin.rules",
+                  R"(SUBSYSTEM=="infiniband", ENV{RDMA_NAME_POLICY}="NAME_FIXED storage0")"
+                  "\n");
+  SIMULATE_OR_SKIP(outcome, recording("rxe") + " " + directory.path("59-admin.rules"),
+                   "/devices/virtual/infiniband/foo0", "add");
+  SKIP_WHERE_PROGRAMS_ARE_SKIPPED(*outcome);
+  EXPECT_THAT(outcome->text, HasSubstr("\nrename foo0 storage0\n"));
+}
+
+TEST(RenameRules, AdminsOwnRuleThatRenamesIsNotUndoneByTheDefault) {
+  const test::TemporaryDirectory directory;
+  directory.write("59-admin.rules",
+                  R"(ACTION=="add", SUBSYSTEM=="infiniband", PROGRAM="rdma_rename %k NAME_GUID")"
+                  "\n");
+  SIMULATE_OR_SKIP(outcome, recording("mlx5-ib") + " " + directory.path("59-admin.rules"), kMlx5Ib,
+                   "add");
+  SKIP_WHERE_PROGRAMS_ARE_SKIPPED(*outcome);
+  EXPECT_THAT(outcome->text, HasSubstr("\nrename mlx5_0 ibxb8599f0300050a2c\n"));
+  EXPECT_THAT(outcome->text, Not(HasSubstr("ibp3s0")));
+  EXPECT_FALSE(outcome->tagged());
+}
+
+TEST(RenameRules, ManagementNodesFollowARename) {
+  SIMULATE_OR_SKIP(moved, recording("mlx5-ib"), kMlx5Ib, "move");
+  const char* const trigger =
+      "udevadm trigger --action=change --subsystem-match=infiniband_mad "
+      "--attr-match=ibdev=mlx5_0";
+  EXPECT_THAT(moved->text, HasSubstr(trigger));
+  SIMULATE_OR_SKIP(changed, recording("mlx5-ib"), kMlx5Ib, "change");
+  EXPECT_THAT(changed->text, Not(HasSubstr("udevadm trigger")));
 }
 
 TEST(Rules, DeviceThatIsAlreadyGoneStillHasItsTargetAndNoProtocol) {

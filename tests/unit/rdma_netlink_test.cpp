@@ -32,6 +32,7 @@ class ScriptedChannel final : public NetlinkChannel {
   [[nodiscard]] std::uint32_t port_id() const override { return kOurPort; }
   core::Result<void> send(std::span<const std::byte> request) override {
     last_request.assign(request.begin(), request.end());
+    clock_->advance(time_to_send);
     return {};
   }
   core::Result<std::size_t> receive(std::span<std::byte> buffer,
@@ -47,6 +48,7 @@ class ScriptedChannel final : public NetlinkChannel {
     return answer.size();
   }
   std::vector<std::byte> last_request;
+  std::chrono::milliseconds time_to_send{0};
 
  private:
   core::ManualClock* clock_;
@@ -249,6 +251,51 @@ TEST(RdmaNetlink, RequestNamesTheDeviceAndAsksForAList) {
   EXPECT_EQ(header.nlmsg_flags, NLM_F_REQUEST | NLM_F_DUMP);
   EXPECT_EQ(header.nlmsg_seq, 1U);
   EXPECT_EQ(index, 7U);
+}
+
+TEST(RdmaNetlink, RenameNamesIndexAndNameAndAsksForAnAnswer) {
+  core::ManualClock clock;
+  auto channel = std::make_unique<ScriptedChannel>(
+      clock, std::deque<std::vector<std::byte>>{
+                 test::join({NetlinkMessage(NLMSG_ERROR, 1, kOurPort, 0).raw(0)})});
+  const ScriptedChannel* const seen = channel.get();
+  RdmaNetlink netlink(std::move(channel), clock, 200ms);
+  const std::string longest(kDeviceNameLimit, 'n');
+  ASSERT_TRUE(netlink.rename(7, longest));
+  const NetlinkMessage wanted = NetlinkMessage(RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, RDMA_NLDEV_CMD_SET),
+                                               1, 0, NLM_F_REQUEST | NLM_F_ACK)
+                                    .u32(RDMA_NLDEV_ATTR_DEV_INDEX, 7)
+                                    .text(RDMA_NLDEV_ATTR_DEV_NAME, longest);
+  EXPECT_EQ(seen->last_request, wanted.bytes());
+}
+
+TEST(RdmaNetlink, RefusedRenameSaysWhichAndWhy) {
+  for (const int error : {EEXIST, EINVAL, EPERM}) {
+    core::ManualClock clock;
+    auto netlink =
+        client(clock, {test::join({NetlinkMessage(NLMSG_ERROR, 1, kOurPort, 0).raw(-error)})});
+    const auto renamed = netlink.rename(7, "taken0");
+    ASSERT_FALSE(renamed);
+    EXPECT_EQ(renamed.error().error_number, error);
+    EXPECT_THAT(renamed.error().message(), ::testing::HasSubstr("RDMA device 7 to taken0"));
+  }
+}
+
+TEST(RdmaNetlink, NameThatCannotBeSentIsNotSent) {
+  core::ManualClock clock;
+  EXPECT_EQ(client(clock, {}).rename(7, "").error().error_number, EINVAL);
+  EXPECT_EQ(client(clock, {}).rename(7, std::string(64, 'n')).error().error_number, ENAMETOOLONG);
+  EXPECT_EQ(client(clock, {}).rename(7, "name").error().error_number, ETIMEDOUT);
+}
+
+TEST(RdmaNetlink, TimeThatTheKernelTakesOverARequestIsNotTheAnswers) {
+  core::ManualClock clock;
+  auto channel = std::make_unique<ScriptedChannel>(
+      clock, std::deque<std::vector<std::byte>>{
+                 test::join({NetlinkMessage(NLMSG_ERROR, 1, kOurPort, 0).raw(0)})});
+  channel->time_to_send = 10s;
+  RdmaNetlink netlink(std::move(channel), clock, 200ms);
+  EXPECT_TRUE(netlink.rename(7, "name"));
 }
 
 TEST(RdmaNetlink, SilentKernelCostsTheBudgetAndNoMore) {

@@ -2,6 +2,7 @@
 # A hostonly image of dracut on a host with an RDMA device carries our module (in upstream's place); booted with a
 # device, rdma-hw.path, the rules and the loader do their work in it, network-pre.target is not reached there, and the
 # real system goes on from there.
+# The device is named in the image, by an admin's rule that our module took along, and keeps that name.
 # images: debian12
 # variant: rdma-boot
 # pool: yes
@@ -41,11 +42,14 @@ case $BOOT in
         assert grep -qx "$module" /run/initrd-modules
     done
     assert grep -qx rdma_cm /run/initrd-nodes
+    assert_eq "$(cat /run/initrd-names)" early0
     assert grep -qx "rdma-hw.target active " /run/initrd-units
     assert grep -qx "rdma-load-modules@rdma.service active success" /run/initrd-units
     assert grep -qx "network-pre.target inactive " /run/initrd-units
     boot_finished
-    assert test -e /sys/class/infiniband/rxe0
+    assert test -e /sys/class/infiniband/early0
+    # "renamed" is in the journal once, from the initrd.
+    assert_eq "$(journal -t rdma_rename)" "renamed rxe0 to early0"
     assert_active rdma-hw.target rdma-load-modules@rdma.service
     # On the real system the loaders are ordered before network-pre.target, and it is part of the boot.
     assert_before rdma-load-modules@rdma.service network-pre.target

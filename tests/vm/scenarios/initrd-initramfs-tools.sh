@@ -1,6 +1,7 @@
 #!/bin/bash
 # An image of initramfs-tools carries RDMA when it is asked for, and only then; booted with a device, rules, rdma_id
 # and the loader have done their work in it before the real root is mounted, and the real system goes on from there.
+# The device is named in the image, by an admin's rule that the hook took along, and keeps that name.
 # images: debian13
 # variant: rdma-boot
 # timeout: 900
@@ -36,6 +37,9 @@ case $BOOT in
     assert_match "$copies" "usr/lib/rdma-boot/rdma-load-modules-late.so"
     assert_match "$copies" "etc/rdma/modules/rdma.conf"
     assert_match "$copies" "rules.d/75-rdma-description.rules"
+    assert_match "$copies" "udev/rdma_rename"
+    assert_match "$copies" "rules.d/60-rdma-persistent-naming.rules"
+    assert_match "$copies" "rules.d/59-rdma-names.rules"
     assert_match "$copies" "rdma_rxe"
     assert_no_match "$copies" "mlx5_ib"
 
@@ -57,7 +61,9 @@ case $BOOT in
     assert grep -qx uverbs0 /run/initrd-nodes
     assert grep -qx ID_RDMA_ROCE=1 /run/initrd-properties
     boot_finished
-    assert test -e /sys/class/infiniband/rxe0
+    assert test -e /sys/class/infiniband/early0
+    assert_not test -e /sys/class/infiniband/rxe0
+    assert_eq "$(journal -t rdma_rename)" "" "renamed by the real system"
     assert_active rdma-hw.target rdma-load-modules@rdma.service
     assert_before rdma-load-modules@rdma.service sysinit.target
     assert_eq "$(systemctl show -P Result rdma-load-modules@rdma.service)" success
