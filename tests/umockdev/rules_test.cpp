@@ -146,7 +146,7 @@ TEST(Rules, EachDeviceWantsTheTargetAndTheLoadersOfItsProtocols) {
   for (const Machine& machine : machines()) {
     SIMULATE_OR_SKIP(outcome, recording(machine.recording), machine.devpath);
     std::vector<std::string> wanted = {"rdma-hw.target", "rdma-devices.target",
-                                       "network-pre.target"};
+                                       "network-pre.target", "rdma-ndd.service"};
     for (const std::string& loader : machine.loaders) {
       wanted.push_back("rdma-load-modules@" + loader + ".service");
     }
@@ -173,9 +173,9 @@ TEST(Rules, RemovalWantsNothing) {
 
 TEST(Rules, InAnInitrdNetworkPreIsNotWanted) {
   SIMULATE_OR_SKIP(outcome, recording("mlx5-ib"), kMlx5Ib, "add", true);
-  EXPECT_THAT(outcome->wants(),
-              UnorderedElementsAreArray({"rdma-hw.target", "rdma-devices.target",
-                                         "rdma-load-modules@infiniband.service"}));
+  EXPECT_THAT(outcome->wants(), UnorderedElementsAreArray({"rdma-hw.target", "rdma-devices.target",
+                                                           "rdma-load-modules@infiniband.service",
+                                                           "rdma-ndd.service"}));
 }
 
 TEST(Rules, CardsIdentityIsTakenFromPci) {
@@ -273,6 +273,17 @@ TEST(Rules, ConnectionManagerComesWithTheClassOfVerbsDevices) {
   EXPECT_TRUE(outcome->wants().empty());
   SIMULATE_OR_SKIP(other, directory.path("machine.umockdev"), "/devices/class/infiniband", "add");
   EXPECT_THAT(other->text, Not(HasSubstr("kmod load")));
+}
+
+TEST(Rules, OnlyADeviceWithADescriptionWantsTheDaemon) {
+  const test::TemporaryDirectory directory;
+  const std::string device = "P: /devices/virtual/infiniband/x0\nE: SUBSYSTEM=infiniband\n";
+  directory.write("machine.umockdev", device + "A: node_desc=x0\\n\n");
+  SIMULATE_OR_SKIP(with, directory.path("machine.umockdev"), "/devices/virtual/infiniband/x0");
+  EXPECT_THAT(with->wants(), ::testing::Contains("rdma-ndd.service"));
+  directory.write("machine.umockdev", device + "\n");
+  SIMULATE_OR_SKIP(without, directory.path("machine.umockdev"), "/devices/virtual/infiniband/x0");
+  EXPECT_THAT(without->wants(), Not(::testing::Contains("rdma-ndd.service")));
 }
 
 TEST(Rules, DeviceThatIsAlreadyGoneStillHasItsTargetAndNoProtocol) {
