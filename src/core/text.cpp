@@ -70,6 +70,14 @@ std::vector<std::string_view> split(std::string_view text, std::string_view sepa
   return parts;
 }
 
+std::size_t character_length(std::string_view text) {
+  if (text.empty()) {
+    return 0;
+  }
+  const bool ascii = text.front() >= ' ' && text.front() <= '~';
+  return ascii ? 1 : utf8_length(text);
+}
+
 std::string printable(std::string_view text, std::size_t limit) {
   const bool cut = text.size() > limit;
   std::string_view rest = text.substr(0, limit);

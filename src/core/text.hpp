@@ -37,6 +37,10 @@ template <typename T>
 /// At most `limit` bytes of input are shown; a cut is marked with "...".
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 256);
 
+/// Length of the printable character at the start of `text`: 1 for ASCII, 2 to 4 for well-formed
+/// UTF-8 (RFC 3629); 0 for a control character, a byte that is no part of UTF-8 text, or no text.
+[[nodiscard]] std::size_t character_length(std::string_view text);
+
 /// The unit name systemd gives to a path ("/sys/devices/a-b" with suffix ".device" is
 /// "sys-devices-a\x2db.device"), as defined in systemd.unit(5), "String escaping for inclusion in
 /// unit names".

@@ -77,6 +77,35 @@ Result<std::string> Directory::attribute(const std::string& name) const {
   return std::string(buffer.data(), used);
 }
 
+Result<void> Directory::set_attribute(const std::string& name, std::string_view text) const {
+  const std::string path = path_ + "/" + name;
+  // O_TRUNC means nothing to sysfs; in a recorded tree it makes a shorter text replace a longer
+  // one.
+  const UniqueFd file(
+      ::openat(fd_.get(), name.c_str(), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
+  if (!file) {
+    const int error = errno;
+    constexpr mode_t kAnyWrite = S_IWUSR | S_IWGRP | S_IWOTH;
+    struct stat status {};
+    if (error == EACCES && ::fstatat(fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        (status.st_mode & kAnyWrite) == 0) {
+      return fail("write", path, EOPNOTSUPP);
+    }
+    return fail("open", path, error);
+  }
+  ssize_t written = -1;
+  do {
+    written = ::write(file.get(), text.data(), text.size());
+  } while (written < 0 && errno == EINTR);
+  if (written < 0) {
+    return fail("write", path, errno);
+  }
+  if (static_cast<std::size_t>(written) != text.size()) {
+    return fail("write", path, EIO, "expected all " + std::to_string(text.size()) + " bytes taken");
+  }
+  return {};
+}
+
 Result<std::vector<std::string>> Directory::entries() const {
   // Not opendir(): it opens the directory once more and asks what it is, which would be half of all
   // system calls where every directory is listed once.

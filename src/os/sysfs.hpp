@@ -31,6 +31,12 @@ class Directory {
   /// would lead out of a recorded tree.
   /// Errors: errno of open or read, ELOOP for a symbolic link, EFBIG.
   [[nodiscard]] core::Result<std::string> attribute(const std::string& name) const;
+  /// Gives an attribute a new text with one write, as the kernel wants it. `name` as above; `text`
+  /// has at least one byte, because the kernel never hears of a write of nothing.
+  /// Errors: errno of open or write; EOPNOTSUPP for an attribute that nobody may write; EIO if only
+  /// a part was taken.
+  [[nodiscard]] core::Result<void> set_attribute(const std::string& name,
+                                                 std::string_view text) const;
   /// Names of the entries, sorted, without "." and "..". Errors: errno; EOVERFLOW.
   [[nodiscard]] core::Result<std::vector<std::string>> entries() const;
   /// A directory inside, not through a link. Errors: errno of openat.

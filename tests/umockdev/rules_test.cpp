@@ -149,7 +149,7 @@ TEST(Rules, EachDeviceWantsTheTargetAndTheLoadersOfItsProtocols) {
   for (const Machine& machine : machines()) {
     SIMULATE_OR_SKIP(outcome, recording(machine.recording), machine.devpath);
     std::vector<std::string> wanted = {"rdma-hw.target", "rdma-devices.target",
-                                       "network-pre.target"};
+                                       "network-pre.target", "rdma-ndd.service"};
     for (const std::string& loader : machine.loaders) {
       wanted.push_back("rdma-load-modules@" + loader + ".service");
     }
@@ -197,7 +197,8 @@ TEST(Rules, InAnInitrdNetworkPreIsNotWanted) {
   SIMULATE_OR_SKIP(outcome, directory.path("machine.umockdev"), kNamed, "add", true);
   EXPECT_THAT(outcome->wants(),
               UnorderedElementsAreArray({"rdma-hw.target", "rdma-devices.target",
-                                         "rdma-load-modules@infiniband.service"}));
+                                         "rdma-load-modules@infiniband.service",
+                                         "rdma-ndd.service"}));
 }
 
 TEST(Rules, CardsIdentityIsTakenFromPci) {
@@ -367,6 +368,17 @@ TEST(RenameRules, ManagementNodesFollowARename) {
   EXPECT_THAT(moved->text, HasSubstr(trigger));
   SIMULATE_OR_SKIP(changed, recording("mlx5-ib"), kMlx5Ib, "change");
   EXPECT_THAT(changed->text, Not(HasSubstr("udevadm trigger")));
+}
+
+TEST(Rules, OnlyADeviceWithADescriptionWantsTheDaemon) {
+  const test::TemporaryDirectory directory;
+  const std::string device = "P: /devices/virtual/infiniband/x0\nE: SUBSYSTEM=infiniband\n";
+  directory.write("machine.umockdev", device + "A: node_desc=x0\\n\n");
+  SIMULATE_OR_SKIP(with, directory.path("machine.umockdev"), "/devices/virtual/infiniband/x0");
+  EXPECT_THAT(with->wants(), ::testing::Contains("rdma-ndd.service"));
+  directory.write("machine.umockdev", device + "\n");
+  SIMULATE_OR_SKIP(without, directory.path("machine.umockdev"), "/devices/virtual/infiniband/x0");
+  EXPECT_THAT(without->wants(), Not(::testing::Contains("rdma-ndd.service")));
 }
 
 TEST(Rules, DeviceThatIsAlreadyGoneStillHasItsTargetAndNoProtocol) {
