@@ -340,6 +340,8 @@ struct RdmaNetlink::Request {
   std::uint16_t command = 0;
   bool dump = false;
   std::optional<std::uint32_t> device_index;
+  bool acknowledge = false;  ///< a change: the kernel answers with an error number, 0 if done
+  std::vector<std::pair<std::uint16_t, std::string>> texts;  ///< attributes of a new device
 };
 
 RdmaNetlink::RdmaNetlink(std::unique_ptr<NetlinkChannel> channel, const core::Clock& clock,
@@ -354,14 +356,21 @@ Result<std::vector<Entry>> RdmaNetlink::ask(const Request& request,
       static_cast<std::uint16_t>(RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, request.command)), ++sequence_,
       channel_->port_id(), request.dump};
 
-  constexpr std::size_t kRequestSize = 64;  // a header of 16 bytes and one number
+  // A header of 16 bytes, one number, and the three names that a new device has.
+  constexpr std::size_t kRequestSize = 512;
   alignas(nlmsghdr) std::array<std::byte, kRequestSize> bytes{};
   nlmsghdr* const header = mnl_nlmsg_put_header(bytes.data());
   header->nlmsg_type = expectation.type;
-  header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | (request.dump ? NLM_F_DUMP : 0));
+  header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | (request.dump ? NLM_F_DUMP : 0) |
+                                                   (request.acknowledge ? NLM_F_ACK : 0));
   header->nlmsg_seq = expectation.sequence;
   if (request.device_index) {
     mnl_attr_put_u32(header, RDMA_NLDEV_ATTR_DEV_INDEX, *request.device_index);
+  }
+  for (const auto& [type, text] : request.texts) {
+    if (!mnl_attr_put_strz_check(header, bytes.size(), type, text.c_str())) {
+      return fail("ask", "RDMA netlink", ENAMETOOLONG);
+    }
   }
   if (Result<void> sent = channel_->send(std::span(bytes).first(header->nlmsg_len)); !sent) {
     return tl::make_unexpected(std::move(sent.error()));
@@ -402,12 +411,13 @@ Result<std::vector<Entry>> RdmaNetlink::ask(const Request& request,
 }
 
 Result<std::vector<NetlinkDevice>> RdmaNetlink::devices() {
-  return ask<NetlinkDevice>({RDMA_NLDEV_CMD_GET, true, std::nullopt}, decode_netlink_device);
+  return ask<NetlinkDevice>({RDMA_NLDEV_CMD_GET, true, std::nullopt, false, {}},
+                            decode_netlink_device);
 }
 
 Result<NetlinkDevice> RdmaNetlink::device(std::uint32_t index) {
   Result<std::vector<NetlinkDevice>> found =
-      ask<NetlinkDevice>({RDMA_NLDEV_CMD_GET, false, index}, decode_netlink_device);
+      ask<NetlinkDevice>({RDMA_NLDEV_CMD_GET, false, index, false, {}}, decode_netlink_device);
   if (!found) {
     return tl::make_unexpected(std::move(found.error()));
   }
@@ -421,7 +431,27 @@ Result<NetlinkDevice> RdmaNetlink::device(std::uint32_t index) {
 }
 
 Result<std::vector<NetlinkPort>> RdmaNetlink::ports(std::uint32_t device_index) {
-  return ask<NetlinkPort>({RDMA_NLDEV_CMD_PORT_GET, true, device_index}, decode_netlink_port);
+  return ask<NetlinkPort>({RDMA_NLDEV_CMD_PORT_GET, true, device_index, false, {}},
+                          decode_netlink_port);
+}
+
+Result<void> RdmaNetlink::new_link(const std::string& name, const std::string& type,
+                                   const std::string& netdev) {
+  const auto done = ask<NetlinkDevice>({RDMA_NLDEV_CMD_NEWLINK,
+                                        false,
+                                        std::nullopt,
+                                        true,
+                                        {{RDMA_NLDEV_ATTR_DEV_NAME, name},
+                                         {RDMA_NLDEV_ATTR_LINK_TYPE, type},
+                                         {RDMA_NLDEV_ATTR_NDEV_NAME, netdev}}},
+                                       decode_netlink_device);
+  return done ? Result<void>{} : tl::make_unexpected(done.error());
+}
+
+Result<void> RdmaNetlink::delete_link(std::uint32_t device_index) {
+  const auto done = ask<NetlinkDevice>({RDMA_NLDEV_CMD_DELLINK, false, device_index, true, {}},
+                                       decode_netlink_device);
+  return done ? Result<void>{} : tl::make_unexpected(done.error());
 }
 
 }  // namespace rdmaboot::os
