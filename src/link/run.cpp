@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "link/run.hpp"
 
+#include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
+
+#include <poll.h>
 
 #include "device/declared_link.hpp"
 #include "link/machine.hpp"
 #include "link/plan.hpp"
 #include "link/show.hpp"
 #include "link/state.hpp"
+#include "os/udev_monitor.hpp"
 #include "program/log.hpp"
 
 namespace rdmaboot::link {
@@ -39,13 +44,20 @@ class Worker {
     if (!lock) {
       return tl::make_unexpected(lock.error());
     }
+    // Subscribed before anything is read, so that no device goes unnoticed.
+    subscribe();
     std::size_t done = 0;
     for (int round = 0; round < kMostRounds; ++round) {
       device::DeclaredLinks declared = device::read_declared_links("");
-      if (round > 0 && declared.fingerprint == done) {
+      if (round > 0 && declared.fingerprint == done && !again_) {
         break;
       }
+      if (again_) {
+        ++retries_;
+        wait_for_a_change();
+      }
       done = declared.fingerprint;
+      again_ = false;
       failed_ = false;
       if (auto worked = work(std::move(declared)); !worked) {
         return tl::make_unexpected(worked.error());
@@ -55,6 +67,23 @@ class Worker {
   }
 
  private:
+  void subscribe() {
+    auto monitor = os::open_udev_monitor("kernel", {"infiniband"}, 0);
+    if (monitor) {
+      monitor_ = std::move(*monitor);
+    } else {
+      tell_once(monitor.error());
+    }
+  }
+
+  /// Waits until an RDMA device came or went, but not for long.
+  void wait_for_a_change() {
+    pollfd waiting{monitor_->fd(), POLLIN, 0};
+    static_cast<void>(::poll(&waiting, 1, static_cast<int>(kRetryAfter.count())));
+    // Only that something happened counts.
+    static_cast<void>(monitor_->receive());
+  }
+
   Result<void> work(device::DeclaredLinks declared) {
     for (const core::Error& error : declared.errors) {
       // Of the runs for one interface none is to blame; the one for all of them is.
@@ -105,6 +134,14 @@ class Worker {
 
   void create(const Step& step) {
     const auto made = machine_.create(step);
+    const int error = made ? 0 : made.error().error_number;
+    if ((error == EEXIST || error == ENFILE) && monitor_ && retries_ < kMostRetries) {
+      // The kernel removes the link of an interface that went some time after the interface, and
+      // does not list it any more: name and interface are still taken.
+      again_ = true;
+      tell(Level::kDebug, step, made.error().message());
+      return;
+    }
     if (!made) {
       check(step, tl::make_unexpected(made.error()));
       return;
@@ -142,7 +179,10 @@ class Worker {
   const Options& options_;
   StateStore store_;
   Machine machine_;
+  std::unique_ptr<os::UeventSource> monitor_;
   std::set<std::string> told_;
+  int retries_ = 0;
+  bool again_ = false;
   bool failed_ = false;
 };
 

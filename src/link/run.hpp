@@ -3,6 +3,8 @@
 
 // The shell: read, plan, do, and read again if the declarations changed meanwhile.
 
+#include <chrono>
+
 #include "link/options.hpp"
 #include "rdmaboot/result.hpp"
 
@@ -11,6 +13,12 @@ namespace rdmaboot::link {
 /// Declarations that change while they are worked on are read again, so many times in all. A change
 /// that comes later starts the unit again (rdma-link.path).
 inline constexpr int kMostRounds = 8;
+
+/// A link that the kernel refuses because another one is in its place, although none is listed, is
+/// tried again so often,
+inline constexpr int kMostRetries = 5;
+/// when an RDMA device came or went, or after this time.
+inline constexpr std::chrono::milliseconds kRetryAfter{1000};
 
 /// Does what the command line asks for.
 /// @return the exit status: 0, or 1 when a link could not be made or removed (which is logged) or a

@@ -63,7 +63,12 @@ rxe_late made"
 ip link delete renamed0
 wait_no_device rxe_late
 late_up
-wait_device rxe_late
+wait_for 20 is_on rxe_late my-l0
+# At once: the kernel still has the old link, and takes its name for taken.
+ip link delete my-l0
+late_up
+wait_for 20 applied
+wait_for 20 is_on rxe_late my-l0
 
 mark "the name that was declared is gone: the link stays with its interface"
 ip link set v0a name v0z
