@@ -27,7 +27,7 @@ constexpr std::size_t kMostLinks = 4096;
 }  // namespace
 
 std::string encode(const MadeLink& made) {
-  return "# Written by rdma-link(8); not meant to be edited.\n[" + std::string(kSection) +
+  return "# Written by rdma-link; not meant to be edited.\n[" + std::string(kSection) +
          "]\nType=" + std::string(device::name_of(made.type)) +
          "\nDevice=" + std::to_string(made.device_index) + "\nNetDev=" + made.netdev +
          "\nFile=" + made.file + "\n";
