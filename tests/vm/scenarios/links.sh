@@ -31,7 +31,6 @@ assert_active rdma-coldplug.service rdma-hw.target rdma-link.path
 assert test -e /sys/class/infiniband/rxe_boot
 wait_for 10 is_on rxe_boot v0a
 assert_before rdma-load-modules@rdma.service sysinit.target
-assert_before rdma-load-modules@roce.service sysinit.target
 assert_before "$(systemd-escape -p --suffix=device "$(readlink -f /sys/class/infiniband/rxe_boot)")" sysinit.target
 assert_eq "$(states)" "rxe_boot made"
 wait_for 10 tells 'made rxe link rxe_boot on v0a \(10-boot.conf\)'
