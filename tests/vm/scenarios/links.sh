@@ -96,7 +96,7 @@ assert is_on rxe_boot v0a
 mark "a declaration that cannot be read does not take its link away"
 cp "$links/10-boot.conf" /root/10-boot.conf
 sed -i s/rxe$/roce/ "$links/10-boot.conf"
-wait_for 20 tells 'line 3 of /etc/rdma/links.d/10-boot.conf .*Type=rxe or Type=siw'
+wait_for 20 tells 'line 3 of /etc/rdma/links.d/10-boot.conf: expected Type=rxe or Type=siw'
 wait_for 20 applied
 assert is_on rxe_boot v0a
 if "$rdma_link" check 2>/root/errors; then fail "a wrong declaration is not seen"; fi
