@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -131,6 +133,19 @@ Result<Facts> Machine::facts(device::DeclaredLinks declared, std::vector<MadeLin
   facts.netdevs = std::move(*netdevs);
   facts.devices = std::move(*existing);
   return facts;
+}
+
+std::size_t Machine::interfaces_fingerprint() {
+  std::string all;
+  const auto tree = os::Tree::open("");
+  const auto netdevs =
+      tree ? os::network_interfaces(*tree, false) : tl::make_unexpected(tree.error());
+  if (netdevs) {
+    for (const os::NetworkInterface& netdev : *netdevs) {
+      all += netdev.name + "/" + std::to_string(netdev.index) + "/";
+    }
+  }
+  return std::hash<std::string>{}(all);
 }
 
 Result<MadeLink> Machine::create(const Step& step) {

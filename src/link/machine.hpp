@@ -4,6 +4,7 @@
 // The running machine as the plan sees it, and the two changes that the plan may ask for.
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ class Machine {
   /// not asked: the kernel would load ib_core for the question.
   [[nodiscard]] core::Result<Facts> facts(device::DeclaredLinks declared,
                                           std::vector<MadeLink> made);
+
+  /// Differs (but for an accident) when an interface came, went or got another name.
+  [[nodiscard]] static std::size_t interfaces_fingerprint();
 
   /// Loads the module of the step's type where it is not live, makes the link, and returns what is
   /// to be written down about it. Errors: of the module, or of the kernel with its reason in words.

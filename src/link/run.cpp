@@ -46,17 +46,20 @@ class Worker {
     }
     // Subscribed before anything is read, so that no device goes unnoticed.
     subscribe();
-    std::size_t done = 0;
+    std::pair<std::size_t, std::size_t> done;
     for (int round = 0; round < kMostRounds; ++round) {
       device::DeclaredLinks declared = device::read_declared_links("");
-      if (round > 0 && declared.fingerprint == done && !again_) {
+      // systemd does not start a unit again whose program still runs: what changes meanwhile is
+      // ours to see.
+      const std::pair now(declared.fingerprint, Machine::interfaces_fingerprint());
+      if (round > 0 && now == done && !again_) {
         break;
       }
       if (again_) {
         ++retries_;
         wait_for_a_change();
       }
-      done = declared.fingerprint;
+      done = now;
       again_ = false;
       failed_ = false;
       if (auto worked = work(std::move(declared)); !worked) {

@@ -10,8 +10,8 @@
 
 namespace rdmaboot::link {
 
-/// Declarations that change while they are worked on are read again, so many times in all. A change
-/// that comes later starts the unit again (rdma-link.path).
+/// Declarations and interfaces that change while they are worked on are read again, so many times
+/// in all. A change that comes later starts a unit again.
 inline constexpr int kMostRounds = 8;
 
 /// A link that the kernel refuses because another one is in its place, although none is listed, is
