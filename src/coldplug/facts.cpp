@@ -7,9 +7,9 @@
 #include <string_view>
 #include <system_error>
 
-#include "core/config.hpp"
 #include "core/file.hpp"
 #include "core/text.hpp"
+#include "device/declared_link.hpp"
 #include "device/hardware_table.hpp"
 
 namespace rdmaboot::coldplug {
@@ -90,21 +90,14 @@ void read_pci_functions(const std::string& root, const Outside& outside, Facts& 
   }
 }
 
-void read_declared_links(const std::string& root, Reading& reading) {
-  core::ConfigFiles files = core::find_config_directory(core::ConfigLayers::rdma("links.d", root));
-  std::move(files.errors.begin(), files.errors.end(), std::back_inserter(reading.errors));
-  for (const std::string& path : files.paths) {
-    const auto text = core::read_file(path);
-    if (!text) {
-      reading.errors.push_back(text.error());
-      continue;
-    }
-    core::IniFile ini = core::parse_ini(*text, path);
-    std::move(ini.errors.begin(), ini.errors.end(), std::back_inserter(reading.errors));
-    for (const core::IniEntry& entry : ini.entries) {
-      if (entry.section == "Link" && entry.key == "Name" && !entry.value.empty()) {
-        reading.facts.links.push_back({entry.value, path});
-      }
+void read_declared_links(const std::string& root, const Outside& outside, Reading& reading) {
+  device::DeclaredLinks declared = device::read_declared_links(root);
+  std::move(declared.errors.begin(), declared.errors.end(), std::back_inserter(reading.errors));
+  for (const device::DeclaredLink& link : declared.links) {
+    // rdma-link cannot make it without the module, so it will not come.
+    if (link.wait_at_boot &&
+        outside.module_state(std::string(device::module_of(link.type))) != Driver::kNeverComes) {
+      reading.facts.links.push_back({link.name, link.file});
     }
   }
 }
@@ -136,7 +129,7 @@ Reading read_facts(const std::string& root, const Outside& outside) {
   Reading reading;
   read_auxiliary_functions(root, outside, reading.facts);
   read_pci_functions(root, outside, reading.facts);
-  read_declared_links(root, reading);
+  read_declared_links(root, outside, reading);
   read_devices(root, outside, reading.facts);
   return reading;
 }

@@ -261,4 +261,21 @@ int insert_with_libkmod(const std::string& path, const std::string& options) {
   return error < 0 ? -error : 0;
 }
 
+core::Result<void> load_module(const std::string& name) {
+  const Context context(kmod_new(nullptr, nullptr));
+  if (!context) {
+    return core::fail("load module", name, ENOMEM);
+  }
+  kmod_module* raw = nullptr;
+  if (const int error = kmod_module_new_from_name(context.get(), name.c_str(), &raw); error < 0) {
+    return core::fail("load module", name, -error);
+  }
+  const Module module(raw);
+  // A denied module that another one depends on is loaded: `blacklist` is about aliases.
+  const int error = kmod_module_probe_insert_module(raw, KMOD_PROBE_APPLY_BLACKLIST_ALIAS_ONLY,
+                                                    nullptr, nullptr, nullptr, nullptr);
+  return error == 0 ? core::Result<void>{}
+                    : core::fail("load module", name, error < 0 ? -error : EPERM);
+}
+
 }  // namespace rdmaboot::os

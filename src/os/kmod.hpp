@@ -28,6 +28,12 @@ struct KmodPlace {
 /// cannot. Returns 0 or an errno value.
 [[nodiscard]] int insert_with_libkmod(const std::string& path, const std::string& options);
 
+/// Loads the module `name` of the running kernel as modprobe(8) does: what it depends on first,
+/// with the options, install commands and soft dependencies of modprobe.d. A module that is live
+/// already is no error. Blocks for as long as the init functions take. Errors: ENOENT when there is
+/// none of that name; errno of the kernel or of an install command.
+[[nodiscard]] core::Result<void> load_module(const std::string& name);
+
 /// Checks that the root node of a modules.*.bin file is there completely.
 /// @param root_offset the header's third word: offset and, in the upper four bits, node flags
 /// @param from_root the bytes of the file from that offset on (its end may be cut for size)

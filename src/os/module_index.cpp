@@ -41,4 +41,24 @@ bool is_denial(std::string_view install_command) {
          std::find(kDoNothing.begin(), kDoNothing.end(), words.front()) != kDoNothing.end();
 }
 
+Availability availability(ModuleIndex& index,
+                          const std::set<std::string, std::less<>>& kernel_blacklist,
+                          const std::string& name_or_alias) {
+  const auto names = index.resolve(name_or_alias);
+  Availability best = Availability::kMissing;
+  for (const std::string& name : names ? *names : std::vector<std::string>{}) {
+    const auto facts = index.describe(name);
+    if (!facts) {
+      continue;
+    }
+    if (facts->state == ModuleState::kLive || facts->state == ModuleState::kBuiltin) {
+      return Availability::kLive;
+    }
+    const bool denied = facts->deny_listed || is_denial(facts->install_command) ||
+                        kernel_blacklist.contains(facts->name);
+    best = std::min(best, denied ? Availability::kDenied : Availability::kLoadable);
+  }
+  return best;
+}
+
 }  // namespace rdmaboot::os

@@ -5,6 +5,7 @@
 // a real machine (os/kmod.hpp), tests answer it from a table.
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,5 +58,21 @@ class ModuleIndex {
 /// Whether an install command of modprobe.d is only there to keep the module out: /bin/true,
 /// /bin/false and their like, with or without arguments.
 [[nodiscard]] bool is_denial(std::string_view install_command);
+
+/// Whether a module can be had.
+enum class Availability {
+  kLive,      ///< in the kernel, as a module that is usable or as part of the image
+  kLoadable,  ///< this kernel has it and nobody forbids it
+  kDenied,    ///< by `blacklist` or an `install` command that does nothing, in modprobe.d, or by
+              ///< the kernel command line
+  kMissing,   ///< not in this kernel, or the index has an error for it
+};
+
+/// How the module that `name_or_alias` stands for can be had; of several, the one nearest to live
+/// counts.
+/// @param kernel_blacklist of module_blacklist=
+[[nodiscard]] Availability availability(ModuleIndex& index,
+                                        const std::set<std::string, std::less<>>& kernel_blacklist,
+                                        const std::string& name_or_alias);
 
 }  // namespace rdmaboot::os

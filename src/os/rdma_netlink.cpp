@@ -341,7 +341,8 @@ struct RdmaNetlink::Request {
   std::uint16_t command = 0;
   std::uint16_t flags = 0;  ///< NLM_F_DUMP, NLM_F_ACK
   std::optional<std::uint32_t> device_index;
-  std::string new_name;
+  /// Text attributes: a new name, or what a new device has.
+  std::vector<std::pair<std::uint16_t, std::string>> texts;
 };
 
 RdmaNetlink::RdmaNetlink(std::unique_ptr<NetlinkChannel> channel, const core::Clock& clock,
@@ -355,9 +356,8 @@ Result<std::vector<Entry>> RdmaNetlink::ask(const Request& request,
       static_cast<std::uint16_t>(RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, request.command)), ++sequence_,
       channel_->port_id(), (request.flags & NLM_F_DUMP) != 0};
 
-  // A header of 16 bytes, a number, and a name with its end.
-  constexpr std::size_t kRequestSize = 128;
-  static_assert(kRequestSize >= kHeaderSize + 8 + aligned(sizeof(nlattr) + kDeviceNameLimit + 1));
+  // A header of 16 bytes, one number, and the three names that a new device has.
+  constexpr std::size_t kRequestSize = 512;
   alignas(nlmsghdr) std::array<std::byte, kRequestSize> bytes{};
   nlmsghdr* const header = mnl_nlmsg_put_header(bytes.data());
   header->nlmsg_type = expectation.type;
@@ -366,8 +366,10 @@ Result<std::vector<Entry>> RdmaNetlink::ask(const Request& request,
   if (request.device_index) {
     mnl_attr_put_u32(header, RDMA_NLDEV_ATTR_DEV_INDEX, *request.device_index);
   }
-  if (!request.new_name.empty()) {
-    mnl_attr_put_strz(header, RDMA_NLDEV_ATTR_DEV_NAME, request.new_name.c_str());
+  for (const auto& [type, text] : request.texts) {
+    if (!mnl_attr_put_strz_check(header, bytes.size(), type, text.c_str())) {
+      return fail("ask", "RDMA netlink", ENAMETOOLONG);
+    }
   }
   if (Result<void> sent = channel_->send(std::span(bytes).first(header->nlmsg_len)); !sent) {
     return tl::make_unexpected(std::move(sent.error()));
@@ -443,12 +445,32 @@ Result<void> RdmaNetlink::rename(std::uint32_t index, const std::string& new_nam
     return fail("rename", object, ENAMETOOLONG,
                 "expected at most " + std::to_string(kDeviceNameLimit) + " bytes");
   }
-  const Result<std::vector<NetlinkDevice>> answer =
-      ask<NetlinkDevice>({RDMA_NLDEV_CMD_SET, NLM_F_ACK, index, new_name}, decode_netlink_device);
+  const Result<std::vector<NetlinkDevice>> answer = ask<NetlinkDevice>(
+      {RDMA_NLDEV_CMD_SET, NLM_F_ACK, index, {{RDMA_NLDEV_ATTR_DEV_NAME, new_name}}},
+      decode_netlink_device);
   if (!answer) {
     return fail("rename", object, answer.error().error_number, answer.error().detail);
   }
   return {};
+}
+
+Result<void> RdmaNetlink::new_link(const std::string& name, const std::string& type,
+                                   const std::string& netdev) {
+  const auto done = ask<NetlinkDevice>({RDMA_NLDEV_CMD_NEWLINK,
+                                        false,
+                                        std::nullopt,
+                                        true,
+                                        {{RDMA_NLDEV_ATTR_DEV_NAME, name},
+                                         {RDMA_NLDEV_ATTR_LINK_TYPE, type},
+                                         {RDMA_NLDEV_ATTR_NDEV_NAME, netdev}}},
+                                       decode_netlink_device);
+  return done ? Result<void>{} : tl::make_unexpected(done.error());
+}
+
+Result<void> RdmaNetlink::delete_link(std::uint32_t device_index) {
+  const auto done = ask<NetlinkDevice>({RDMA_NLDEV_CMD_DELLINK, NLM_F_ACK, device_index, {}},
+                                       decode_netlink_device);
+  return done ? Result<void>{} : tl::make_unexpected(done.error());
 }
 
 }  // namespace rdmaboot::os

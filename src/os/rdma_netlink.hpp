@@ -142,6 +142,20 @@ class RdmaNetlink {
   /// kDeviceNameLimit; ETIMEDOUT.
   [[nodiscard]] core::Result<void> rename(std::uint32_t index, const std::string& new_name);
 
+  /// Makes a software device (RDMA_NLDEV_CMD_NEWLINK, CAP_NET_ADMIN). The kernel tries to load a
+  /// module where it does not know `type`.
+  /// @param name of the device to be, at most 63 bytes, without '%'
+  /// @param type as its module registered it: "rxe", "siw"
+  /// @param netdev interface name in the caller's network namespace
+  /// Errors: EINVAL also for a type that the kernel lacks; EEXIST when the netdev has one of this
+  /// type; ENFILE when the name is taken; ENODEV without the netdev; EPERM; as devices().
+  [[nodiscard]] core::Result<void> new_link(const std::string& name, const std::string& type,
+                                            const std::string& netdev);
+
+  /// Removes a software device (RDMA_NLDEV_CMD_DELLINK, CAP_NET_ADMIN), with what is open on it.
+  /// Errors: EINVAL when there is none of that index, or it is hardware; EPERM; as devices().
+  [[nodiscard]] core::Result<void> delete_link(std::uint32_t device_index);
+
  private:
   struct Request;
   template <typename Entry>

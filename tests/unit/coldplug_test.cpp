@@ -132,19 +132,30 @@ TEST(StillToCome, ABoundAdapterIsWaitedForUntilItsRdmaModuleIsLive) {
 TEST(StillToCome, ADeclaredLinkIsWaitedForByName) {
   const TemporaryDirectory tree;
   tree.write("etc/rdma/links.d/10-a.conf", "[Link]\nName=rxe0\nType=rxe\nNetDev=eth0\n");
-  EXPECT_THAT(pending(tree, outside({})),
+  const std::map<std::string, Driver> modules = {{"rdma_rxe", Driver::kOnTheWay}};
+  EXPECT_THAT(pending(tree, outside(modules)),
               ElementsAre(AllOf(HasSubstr("rxe0"), HasSubstr("10-a.conf"))));
   tree.make_directory("sys/devices/virtual/infiniband/rxe0");
   tree.link(tree.path("sys/devices/virtual/infiniband/rxe0"), "sys/class/infiniband/rxe0");
-  EXPECT_THAT(pending(tree, outside({}, {"sys-devices-virtual-infiniband-rxe0.device"})),
+  EXPECT_THAT(pending(tree, outside(modules, {"sys-devices-virtual-infiniband-rxe0.device"})),
               IsEmpty());
 }
 
 TEST(StillToCome, AMaskedDeclarationIsNotWaitedFor) {
   const TemporaryDirectory tree;
-  tree.write("usr/lib/rdma/links.d/10-a.conf", "[Link]\nName=rxe0\n");
+  tree.write("usr/lib/rdma/links.d/10-a.conf", "[Link]\nName=rxe0\nType=rxe\nNetDev=eth0\n");
   tree.link("/dev/null", "etc/rdma/links.d/10-a.conf");
-  EXPECT_THAT(pending(tree, outside({})), IsEmpty());
+  EXPECT_THAT(pending(tree, outside({{"rdma_rxe", Driver::kDone}})), IsEmpty());
+}
+
+TEST(StillToCome, ALinkThatCannotBeMadeOrNeedNotBeThereIsNotWaitedFor) {
+  const TemporaryDirectory tree;
+  tree.write("etc/rdma/links.d/10-a.conf", "[Link]\nName=siw0\nType=siw\nNetDev=eth0\n");
+  tree.write("etc/rdma/links.d/20-b.conf",
+             "[Link]\nName=rxe0\nType=rxe\nNetDev=eth0\nWaitAtBoot=no\n");
+  EXPECT_THAT(pending(tree, outside({{"rdma_rxe", Driver::kDone}})), IsEmpty());
+  EXPECT_THAT(pending(tree, outside({{"rdma_rxe", Driver::kDone}, {"siw", Driver::kOnTheWay}})),
+              ElementsAre(HasSubstr("siw0")));
 }
 
 TEST(StillToCome, ADeviceIsWaitedForUntilSystemdKnowsIt) {
@@ -156,13 +167,13 @@ TEST(StillToCome, ADeviceIsWaitedForUntilSystemdKnowsIt) {
 
 TEST(StillToCome, ABrokenDeclarationIsReportedAndTheOthersStillCount) {
   const TemporaryDirectory tree;
-  tree.write("etc/rdma/links.d/10-a.conf", "[Link\nName=lost\n");
+  tree.write("etc/rdma/links.d/10-a.conf", "[Link]\nName=lost\nType=roce\nNetDev=eth0\n");
   tree.make_directory("etc/rdma/links.d/20-b.conf");
-  tree.write("etc/rdma/links.d/30-c.conf", "[Link]\nName=siw0\n");
-  const Reading reading = read_facts(tree.path(""), outside({}));
+  tree.write("etc/rdma/links.d/30-c.conf", "[Link]\nName=siw0\nType=siw\nNetDev=eth0\n");
+  const Reading reading = read_facts(tree.path(""), outside({{"siw", Driver::kOnTheWay}}));
   EXPECT_THAT(still_to_come(reading.facts), ElementsAre(HasSubstr("siw0")));
   ASSERT_THAT(reading.errors, SizeIs(2));
-  EXPECT_THAT(reading.errors[0].message(), HasSubstr("line 1"));
+  EXPECT_THAT(reading.errors[0].message(), HasSubstr("line 3"));
   EXPECT_THAT(reading.errors[1].message(), HasSubstr("20-b.conf"));
 }
 

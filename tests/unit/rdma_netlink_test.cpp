@@ -327,6 +327,53 @@ TEST(RdmaNetlink, AnotherDeviceThanTheOneAskedForIsAnError) {
             EBADMSG);
 }
 
+NetlinkMessage acknowledged(std::int32_t error) {
+  return NetlinkMessage(NLMSG_ERROR, 1, kOurPort, 0).raw(error);
+}
+
+/// A client that keeps the request for the test to look at.
+struct Recorded {
+  explicit Recorded(std::int32_t error) {
+    auto owned = std::make_unique<ScriptedChannel>(
+        clock, std::deque<std::vector<std::byte>>{test::join({acknowledged(error)})});
+    channel = owned.get();
+    netlink.emplace(std::move(owned), clock, 200ms);
+  }
+  core::ManualClock clock;
+  ScriptedChannel* channel = nullptr;
+  std::optional<RdmaNetlink> netlink;
+};
+
+TEST(RdmaNetlink, ANewLinkNamesDeviceTypeAndInterfaceAndWaitsForTheAnswer) {
+  Recorded kernel(0);
+  ASSERT_TRUE(kernel.netlink->new_link("rxe0", "rxe", "eth0"));
+  const NetlinkMessage expected =
+      NetlinkMessage(RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, RDMA_NLDEV_CMD_NEWLINK), 1, 0,
+                     NLM_F_REQUEST | NLM_F_ACK)
+          .text(RDMA_NLDEV_ATTR_DEV_NAME, "rxe0")
+          .text(RDMA_NLDEV_ATTR_LINK_TYPE, "rxe")
+          .text(RDMA_NLDEV_ATTR_NDEV_NAME, "eth0");
+  EXPECT_EQ(kernel.channel->last_request, expected.bytes());
+  Recorded refuses(-EEXIST);
+  EXPECT_EQ(refuses.netlink->new_link("rxe0", "rxe", "eth0").error().error_number, EEXIST);
+  Recorded unasked(0);
+  EXPECT_EQ(unasked.netlink->new_link(std::string(600, 'x'), "rxe", "eth0").error().error_number,
+            ENAMETOOLONG);
+  EXPECT_TRUE(unasked.channel->last_request.empty());
+}
+
+TEST(RdmaNetlink, ALinkIsDeletedByItsIndex) {
+  Recorded kernel(0);
+  ASSERT_TRUE(kernel.netlink->delete_link(7));
+  const NetlinkMessage expected =
+      NetlinkMessage(RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, RDMA_NLDEV_CMD_DELLINK), 1, 0,
+                     NLM_F_REQUEST | NLM_F_ACK)
+          .u32(RDMA_NLDEV_ATTR_DEV_INDEX, 7);
+  EXPECT_EQ(kernel.channel->last_request, expected.bytes());
+  Recorded refuses(-EINVAL);
+  EXPECT_EQ(refuses.netlink->delete_link(7).error().error_number, EINVAL);
+}
+
 TEST(RdmaNetlink, MoreEntriesThanTheLimitAreAnErrorNotACut) {
   core::ManualClock clock;
   std::vector<NetlinkMessage> many(500, device_message(0, "a"));

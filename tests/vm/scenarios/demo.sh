@@ -1,10 +1,11 @@
 #!/bin/bash
-# The whole story: a soft-RoCE device before sysinit.target, a second one after the boot, and both unplugged again.
+# The whole story: a declared soft-RoCE link before sysinit.target, a second device after the boot, and both unplugged
+# again.
 # tools/demo runs it and tells it.
 # images: debian12 debian13
 # variant: rdma-boot
 # timeout: 120
-# cmdline: systemd.wants=rxe-early.service
+# cmdline: systemd.wants=early-interface.service
 . /vmtest/lib/assert.sh
 
 # What udev was told about a device goes into the timeline as soon as udev has finished with it.
@@ -36,7 +37,9 @@ link_del rxe1
 udevadm settle
 assert_active rdma-hw.target example-storage.service
 mark "one device is left: everything goes on"
-link_del rxe0
+mark "rxe0 is unplugged: its declaration is removed"
+rm /etc/rdma/links.d/10-rxe0.conf
+wait_no_device rxe0
 wait_inactive 20 example-storage.service
 wait_inactive 20 rdma-hw.target
 mark "no device is left"

@@ -7,6 +7,7 @@
 
 boot_finished
 assert_eq "$(systemctl show -P SubState rdma-hw.path)" waiting
+assert_eq "$(systemctl show -P SubState rdma-link.path)" waiting
 assert_inactive rdma-hw.target rdma-load-modules@rdma.service rdma-coldplug.service
 assert_eq "$(systemctl show -P ConditionResult rdma-coldplug.service)" no
 trace=$(cat /sys/kernel/tracing/trace)
