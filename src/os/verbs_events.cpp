@@ -63,8 +63,9 @@ class Events final : public VerbsEventSource {
       }
       return fail("read events of", device_, errno != 0 ? errno : EIO);
     }
+    const VerbsEvent told = event_of(event.event_type);
     (*verbs_library()).ack_async_event(&event);
-    return event_of(event.event_type);
+    return told;
   }
 
  private:
