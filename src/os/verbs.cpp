@@ -95,8 +95,10 @@ Result<std::vector<VerbsGid>> query_gids(const VerbsLibrary& library, ibv_contex
   return gids;
 }
 
-VerbsDevice query_device(const VerbsLibrary& library, ibv_context* context,
-                         const VerbsQuestion& question, bool gids, std::vector<Error>& errors) {
+}  // namespace
+
+VerbsDevice query_context(const VerbsLibrary& library, ibv_context* context,
+                          const VerbsQuestion& question, bool gids, std::vector<Error>& errors) {
   VerbsDevice device;
   device.name = question.device;
   std::size_t entries = 0;
@@ -120,8 +122,6 @@ VerbsDevice query_device(const VerbsLibrary& library, ibv_context* context,
   }
   return device;
 }
-
-}  // namespace
 
 VerbsFacts query_verbs(const std::vector<VerbsQuestion>& questions, bool gids) {
   VerbsFacts facts;
@@ -157,7 +157,7 @@ VerbsFacts query_verbs(const std::vector<VerbsQuestion>& questions, bool gids) {
       facts.errors.push_back(fail("open verbs device", name, errno, kExpected).value());
       continue;
     }
-    facts.devices.push_back(query_device(*library, context.get(), *question, gids, facts.errors));
+    facts.devices.push_back(query_context(*library, context.get(), *question, gids, facts.errors));
   }
   return facts;
 }

@@ -68,6 +68,11 @@ class Events final : public VerbsEventSource {
     return told;
   }
 
+  [[nodiscard]] VerbsDevice query(const VerbsQuestion& question, bool gids,
+                                  std::vector<core::Error>& errors) override {
+    return query_context(*verbs_library(), context_.get(), question, gids, errors);
+  }
+
  private:
   Context context_;
   std::string device_;

@@ -7,7 +7,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "os/verbs.hpp"
 #include "rdmaboot/result.hpp"
 
 namespace rdmaboot::os {
@@ -34,6 +36,9 @@ class VerbsEventSource {
   [[nodiscard]] virtual int fd() const = 0;
   /// The next event, or nothing if there is none now. Errors: errno; EIO after the device went.
   [[nodiscard]] virtual core::Result<std::optional<VerbsEvent>> receive() = 0;
+  /// As query_verbs(), of the device that is open here: no other is opened for it.
+  [[nodiscard]] virtual VerbsDevice query(const VerbsQuestion& question, bool gids,
+                                          std::vector<core::Error>& errors) = 0;
 };
 
 /// Opens a device by name. Loads libibverbs at the first call (see verbs.hpp).

@@ -4,8 +4,11 @@
 // libibverbs.so.1, opened at run time. Included by the files of this room alone: verbs.h is not
 // for others.
 
+#include <vector>
+
 #include <infiniband/verbs.h>
 
+#include "os/verbs.hpp"
 #include "rdmaboot/result.hpp"
 
 namespace rdmaboot::os {
@@ -27,5 +30,10 @@ struct VerbsLibrary {
 /// Loads the library at the first call and keeps it, because providers do not survive being
 /// unloaded. May be called from several threads. Errors: it is not there, or not version 1.
 [[nodiscard]] const core::Result<VerbsLibrary>& verbs_library();
+
+/// Asks a device that is open. What it does not answer goes to `errors`.
+[[nodiscard]] VerbsDevice query_context(const VerbsLibrary& library, ibv_context* context,
+                                        const VerbsQuestion& question, bool gids,
+                                        std::vector<core::Error>& errors);
 
 }  // namespace rdmaboot::os

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "wait-online/facts.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -34,13 +35,18 @@ std::vector<std::string> nodes_of(const device::Snapshot& snapshot) {
 
 }  // namespace
 
-device::SnapshotOptions FactReader::snapshot_options(Level level, const std::string& root) {
+device::SnapshotOptions FactReader::snapshot_options(const Wanted& wanted,
+                                                     const std::string& root) {
   device::SnapshotOptions options;
   options.root = root;
   options.verbs = false;
-  // Also because GIDs name the netdevs that lie over the port's own one, such as VLANs.
-  options.gids = level >= Level::kPort;
-  options.pkeys = level >= Level::kAddress;
+  options.pkeys = wanted.demand.level >= Level::kAddress;
+  // GIDs also name the netdevs that lie over the port's own one, such as VLANs. A table may have a
+  // thousand entries, and without verbs each is three files: not read without need.
+  options.gids = options.pkeys || std::any_of(wanted.targets.begin(), wanted.targets.end(),
+                                              [](const Target& target) {
+                                                return target.kind == Target::Kind::kNetdev;
+                                              });
   return options;
 }
 

@@ -10,14 +10,15 @@
 #include <sys/types.h>
 
 #include "device/readiness.hpp"
+#include "wait-online/targets.hpp"
 
 namespace rdmaboot::wait_online {
 
 /// Reads facts again and again. Not thread-safe: it remembers which nodes have opened.
 class FactReader {
  public:
-  /// What a reading at this level needs of a snapshot. Neither opens devices.
-  [[nodiscard]] static device::SnapshotOptions snapshot_options(device::Level level,
+  /// What of a snapshot is needed to judge what is wanted. No device is opened for it.
+  [[nodiscard]] static device::SnapshotOptions snapshot_options(const Wanted& wanted,
                                                                 const std::string& root);
 
   /// Opens the nodes of `snapshot`'s devices (each once, as long as it stays the same node) and

@@ -21,6 +21,7 @@
 
 #include "core/clock.hpp"
 #include "core/unique_handle.hpp"
+#include "device/snapshot.hpp"
 #include "os/netlink_notices.hpp"
 #include "os/udev_monitor.hpp"
 #include "os/verbs_events.hpp"
@@ -84,8 +85,7 @@ class Waiter {
 
   /// One look at a recorded tree.
   core::Result<int> judge_recorded() {
-    auto snapshot =
-        device::take_snapshot(FactReader::snapshot_options(wanted_.demand.level, options_.root));
+    auto snapshot = device::take_snapshot(FactReader::snapshot_options(wanted_, options_.root));
     if (!snapshot) {
       return tl::make_unexpected(std::move(snapshot).error());
     }
@@ -175,7 +175,11 @@ class Waiter {
   /// Takes a snapshot and judges it. Ends the loop when that decides.
   void look() {
     const Microseconds begin = clock_.now();
-    auto snapshot = device::take_snapshot(FactReader::snapshot_options(wanted_.demand.level, {}));
+    auto snapshot = device::take_snapshot(
+        FactReader::snapshot_options(wanted_, {}),
+        {device::ask_netlink,
+         [this](const auto& questions, bool gids) { return ask(questions, gids); },
+         {}});
     if (!snapshot) {
       told(snapshot.error(), Level::kWarning);
       snapshot = device::Snapshot();
@@ -208,6 +212,20 @@ class Waiter {
     if (broken_since_) {
       look_by(std::max(*broken_since_ + kBrokenGrace, earliest_look_));
     }
+  }
+
+  /// Those devices that are open anyway tell their GID table in one call; the tables of others are
+  /// read from sysfs.
+  os::VerbsFacts ask(const std::vector<os::VerbsQuestion>& questions, bool gids) {
+    os::VerbsFacts answers;
+    for (const os::VerbsQuestion& question : questions) {
+      for (const auto& [key, listener] : listeners_) {
+        if (gids && listener->events && listener->device == question.device) {
+          answers.devices.push_back(listener->events->query(question, gids, answers.errors));
+        }
+      }
+    }
+    return answers;
   }
 
   /// A fatal error lasts as long as the device: drivers that recover make a new one.

@@ -82,6 +82,16 @@ TEST(verbs, EventsAreToldAndNothingIsWaitedFor) {
   EXPECT_EQ(after(**source, 1000).error().error_number, EIO) << "the device went";
 }
 
+TEST(verbs, ADeviceThatIsOpenAnywayTellsItsGids) {
+  const auto source = open_verbs_events("good0");
+  ASSERT_TRUE(source) << source.error().message();
+  std::vector<core::Error> errors;
+  const VerbsDevice device = (*source)->query({"good0", {1, 2}}, true, errors);
+  EXPECT_THAT(errors, IsEmpty());
+  ASSERT_TRUE(device.gids);
+  EXPECT_EQ(device.gids->size(), 2U);
+}
+
 TEST(verbs, EventsOfADeviceThatIsNotThereOrLockedAreAnError) {
   EXPECT_EQ(open_verbs_events("gone0").error().error_number, ENODEV);
   EXPECT_EQ(open_verbs_events("locked0").error().error_number, EACCES);
