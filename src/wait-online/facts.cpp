@@ -3,12 +3,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.hpp"
 #include "core/unique_handle.hpp"
+#include "device/sysfs_reader.hpp"
 #include "os/netdev_addresses.hpp"
 
 namespace rdmaboot::wait_online {
@@ -48,6 +52,27 @@ device::SnapshotOptions FactReader::snapshot_options(const Wanted& wanted,
                                                 return target.kind == Target::Kind::kNetdev;
                                               });
   return options;
+}
+
+std::string FactReader::glance(const Evaluation& evaluation) {
+  std::string text;
+  const std::string home = device::kRdmaClass;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(home, error);
+       !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    text += at->path().filename().string() + "\n";
+  }
+  for (const Line& line : evaluation.lines) {
+    if (line.device.empty() || !line.port) {
+      continue;
+    }
+    const std::string port =
+        home + "/" + line.device + "/ports/" + std::to_string(line.port->value) + "/";
+    for (const char* const name : {"state", "phys_state", "lid"}) {
+      text += core::read_file(port + name).value_or(std::string("?"));
+    }
+  }
+  return text;
 }
 
 HostFacts FactReader::read(const device::Snapshot& snapshot, Level level,

@@ -21,6 +21,11 @@ class FactReader {
   [[nodiscard]] static device::SnapshotOptions snapshot_options(const Wanted& wanted,
                                                                 const std::string& root);
 
+  /// What changes most, at a tenth of the cost of a snapshot: the names of the devices, and the
+  /// state, physical state and LID of the ports that `evaluation` is about. To be compared, not
+  /// understood.
+  [[nodiscard]] static std::string glance(const Evaluation& evaluation);
+
   /// Opens the nodes of `snapshot`'s devices (each once, as long as it stays the same node) and
   /// lists addresses, as far as `level` asks for it. What cannot be read goes to `errors`; the
   /// facts are empty there.

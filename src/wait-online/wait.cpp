@@ -45,6 +45,8 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kDefaultTimeout{120};
 /// Events can be lost, and without libibverbs some have no sender: look again this often anyway.
 constexpr Microseconds kSafetyNet = std::chrono::seconds(5);
+/// Of these looks so many in a row are glances at what changes most, as long as it has not changed.
+constexpr int kGlances = 11;
 /// What a notice tells of may take effect a little later (a GID enters the table from a work queue
 /// of the kernel, after the address was announced): look again so long after an event.
 constexpr std::array<Microseconds, 3> kEchoes = {milliseconds(20), milliseconds(100),
@@ -172,9 +174,24 @@ class Waiter {
     look_by(std::max(clock_.now(), earliest_look_));
   }
 
+  /// The safety net: a glance, and only when that shows a change (or now and then) a look.
+  void look_again() {
+    if (echo_ == kEchoes.size() && !broken_since_ && glances_ < kGlances &&
+        FactReader::glance(evaluation_) == seen_) {
+      ++glances_;
+      next_look_ = Microseconds::max();
+      look_by(clock_.now() + kSafetyNet);
+      return;
+    }
+    look();
+  }
+
   /// Takes a snapshot and judges it. Ends the loop when that decides.
   void look() {
     const Microseconds begin = clock_.now();
+    // Before the rest is read: what changes meanwhile differs at the next glance.
+    seen_ = FactReader::glance(evaluation_);
+    glances_ = 0;
     auto snapshot = device::take_snapshot(
         FactReader::snapshot_options(wanted_, {}),
         {device::ask_netlink,
@@ -265,7 +282,10 @@ class Waiter {
     if (wanted_.demand.level >= device::Level::kPort) {
       for (const Line& line : evaluation_.lines) {
         const Device* const device = snapshot.find(line.device);
-        const std::string key = device != nullptr ? listener_key(*device, facts) : std::string();
+        if (device == nullptr) {
+          continue;
+        }
+        const std::string key = listener_key(*device, facts);
         if (key.empty() || kept.contains(key) || kept.size() >= kMostListeners) {
           continue;
         }
@@ -391,7 +411,7 @@ class Waiter {
   }
 
   static int on_look(sd_event_source* /*source*/, std::uint64_t /*usec*/, void* user) {
-    return guarded([user] { static_cast<Waiter*>(user)->look(); });
+    return guarded([user] { static_cast<Waiter*>(user)->look_again(); });
   }
 
   static int on_udev(sd_event_source* /*source*/, int fd, std::uint32_t /*events*/, void* user) {
@@ -457,6 +477,8 @@ class Waiter {
   std::set<std::string> told_;
   std::set<std::string> fatal_;  ///< identities
   std::string status_;
+  std::string seen_;
+  int glances_ = 0;
   std::size_t echo_ = 0;
   Microseconds next_look_ = Microseconds::max();
   Microseconds earliest_look_{0};

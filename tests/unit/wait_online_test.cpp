@@ -454,14 +454,14 @@ TEST(Config, WrongLinesAreNamedAndGoodOnesStillApply) {
   Settings settings;
   std::vector<core::Error> errors;
   parse_config(
-      "Targets=a\n[Wait]\nTargets=mlx5_0:0 mlx5_1\nTargest=b\nLevel=path\nTimeout=1h\n"
+      "Targets=a\n[Wait]\nTargets=mlx5_0:0 mlx5_1\nAims=b\nLevel=path\nTimeout=1h\n"
       "Require=some\nAddress=fe80::1\nnonsense\n[Other]\nTimeout=3\n",
       "/etc/f", settings, errors);
   EXPECT_THAT(
       messages(errors),
       ::testing::UnorderedElementsAre(
           HasSubstr("/etc/f:1: use section"), HasSubstr("/etc/f:3: read target \"mlx5_0:0\""),
-          HasSubstr("/etc/f:4: use key \"Targest\""), HasSubstr("/etc/f:5: read level \"path\""),
+          HasSubstr("/etc/f:4: use key \"Aims\""), HasSubstr("/etc/f:5: read level \"path\""),
           HasSubstr("/etc/f:6: read time-out"), HasSubstr("/etc/f:7: read \"some\""),
           HasSubstr("/etc/f:8: read address"), HasSubstr("line 9 of /etc/f"),
           HasSubstr("/etc/f:11: use section [Other]")))

@@ -10,7 +10,7 @@
 # status COMMAND...: its exit status
 status() {
     local status=0
-    "$@" || status=$?
+    "$@" >/dev/null 2>&1 || status=$?
     echo "$status"
 }
 # waiting TEXT: what the unit says that it waits for
