@@ -4,7 +4,6 @@
 # of this in the sandbox of its unit.
 # images: debian12 debian13
 # timeout: 150
-# payload: tests/data/umockdev/mlx5-ib.umockdev
 . /vmtest/lib/assert.sh
 
 # status COMMAND...: its exit status
@@ -51,8 +50,8 @@ before=$(used_us)
 sleep 6
 used=$(($(used_us) - before))
 echo "$used us in 6 s; $(grep ctxt "/proc/$pid/status" | tr '\n' ' ')"
-# Two looks at most, on an emulated CPU.
-((used <= 60000)) || fail "$used us used while nothing happened"
+# A look or two, on an emulated CPU.
+((used <= 40000)) || fail "$used us used while nothing happened"
 # Asynchronous events are heard: the device is open.
 assert listens "$pid"
 
@@ -119,35 +118,17 @@ ip link set v1a up
 wait_active 20 "$unit"
 
 mark "broken is not the same as not yet"
-python3 - <<'PYTHON'
-# What a recording says, as a tree: an InfiniBand HCA that somebody disabled.
-import os, pathlib
-root = pathlib.Path("/run/recorded")
-path = ""
-for line in pathlib.Path("/vmtest/payload/tests/data/umockdev/mlx5-ib.umockdev").read_text().splitlines():
-    kind, _, value = line.partition(": ")
-    if kind == "P":
-        path = "sys" + value
-        (root / path).mkdir(parents=True, exist_ok=True)
-        if "/infiniband/" in value:
-            link = root / "sys/class/infiniband" / value.rsplit("/", 1)[1]
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.relpath(root / path, link.parent))
-        if "/infiniband_verbs/" in value:
-            link = root / "sys/class/infiniband_verbs" / value.rsplit("/", 1)[1]
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.relpath(root / path, link.parent))
-    elif kind == "A":
-        name, _, text = value.partition("=")
-        file = root / path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text.replace("\\n", "\n"))
-for node in ("uverbs0", "rdma_cm"):
-    (root / "dev/infiniband").mkdir(parents=True, exist_ok=True)
-    (root / "dev/infiniband" / node).touch()
-PYTHON
+# A machine as files, with an InfiniBand HCA that somebody disabled.
+recorded=/run/recorded
+state=$recorded/sys/class/infiniband/mlx5_0/ports/1
+mkdir -p "$state" $recorded/sys/class/infiniband_verbs/uverbs0 $recorded/dev/infiniband
+echo "1: CA" >$recorded/sys/class/infiniband/mlx5_0/node_type
+echo InfiniBand >"$state/link_layer"
+echo mlx5_0 >$recorded/sys/class/infiniband_verbs/uverbs0/ibdev
+touch $recorded/dev/infiniband/{uverbs0,rdma_cm}
+echo "4: ACTIVE" >"$state/state"
+echo "5: LinkUp" >"$state/phys_state"
 assert_eq "$(status wait_online --root=/run/recorded mlx5_0:1)" 0
-state=$(echo /run/recorded/sys/devices/*/*/*/infiniband/mlx5_0/ports/1)
 echo "1: DOWN" >"$state/state"
 echo "3: Disabled" >"$state/phys_state"
 assert_match "$(wait_online --root=/run/recorded mlx5_0:1 || echo "status $?")" 'mlx5_0:1: broken: port disabled.*status 2'
