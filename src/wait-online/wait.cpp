@@ -51,10 +51,12 @@ constexpr int kGlances = 11;
 /// of the kernel, after the address was announced): look again so long after an event.
 constexpr std::array<Microseconds, 3> kEchoes = {milliseconds(20), milliseconds(100),
                                                  milliseconds(500)};
-/// The least time between two looks, and how many times its own duration a look leaves to others:
-/// a storm of events costs a fifth of one CPU at most.
+/// The least time between two looks; after so many without a rest, each leaves this many times its
+/// own duration to others: a storm of events costs a fifth of one CPU at most.
 constexpr Microseconds kLeastGap = milliseconds(5);
+constexpr int kLooksInARow = 8;
 constexpr int kGapPerLook = 4;
+constexpr Microseconds kRest = std::chrono::seconds(1);
 /// A device that is reset comes through states that look broken; only what stays so is.
 constexpr Microseconds kBrokenGrace = std::chrono::seconds(3);
 /// Most events taken from one source in a row.
@@ -211,7 +213,10 @@ class Waiter {
     const bool new_source = attend(*snapshot, facts);
 
     const Microseconds now = clock_.now();
-    earliest_look_ = now + std::max(kLeastGap, (now - begin) * kGapPerLook);
+    looks_in_a_row_ = begin - last_look_ < kRest ? looks_in_a_row_ + 1 : 0;
+    last_look_ = now;
+    const bool storm = looks_in_a_row_ > kLooksInARow;
+    earliest_look_ = now + std::max(kLeastGap, storm ? (now - begin) * kGapPerLook : kLeastGap);
     next_look_ = Microseconds::max();
     if (evaluation_.readiness == Readiness::kReady || is_broken_for_good(now)) {
       finish();
@@ -477,6 +482,8 @@ class Waiter {
   std::set<std::string> told_;
   std::set<std::string> fatal_;  ///< identities
   std::string status_;
+  int looks_in_a_row_ = 0;
+  Microseconds last_look_{0};
   std::string seen_;
   int glances_ = 0;
   std::size_t echo_ = 0;
