@@ -173,13 +173,13 @@ class Waiter {
   /// Something happened: many events come in one burst, and one look is enough for all.
   void changed() {
     echo_ = 0;
+    a_glance_will_do_ = false;
     look_by(std::max(clock_.now(), earliest_look_));
   }
 
   /// The safety net: a glance, and only when that shows a change (or now and then) a look.
   void look_again() {
-    if (echo_ == kEchoes.size() && !broken_since_ && glances_ < kGlances &&
-        FactReader::glance(evaluation_) == seen_) {
+    if (a_glance_will_do_ && glances_ < kGlances && FactReader::glance(evaluation_) == seen_) {
       ++glances_;
       next_look_ = Microseconds::max();
       look_by(clock_.now() + kSafetyNet);
@@ -194,6 +194,7 @@ class Waiter {
     // Before the rest is read: what changes meanwhile differs at the next glance.
     seen_ = FactReader::glance(evaluation_);
     glances_ = 0;
+    a_glance_will_do_ = false;
     auto snapshot = device::take_snapshot(
         FactReader::snapshot_options(wanted_, {}),
         {device::ask_netlink,
@@ -229,9 +230,11 @@ class Waiter {
     } else if (echo_ < kEchoes.size()) {
       look_by(std::max(now + kEchoes.at(echo_++), earliest_look_));
     } else {
+      a_glance_will_do_ = true;
       look_by(now + kSafetyNet);
     }
     if (broken_since_) {
+      a_glance_will_do_ = false;
       look_by(std::max(*broken_since_ + kBrokenGrace, earliest_look_));
     }
   }
@@ -486,6 +489,7 @@ class Waiter {
   Microseconds last_look_{0};
   std::string seen_;
   int glances_ = 0;
+  bool a_glance_will_do_ = false;
   std::size_t echo_ = 0;
   Microseconds next_look_ = Microseconds::max();
   Microseconds earliest_look_{0};

@@ -67,7 +67,8 @@ def cpu_percent(command):
     """Share of one CPU that a waiter and its children use while nothing happens."""
     run("ip", "link", "set", NETDEV, "down")
     run("systemd-run", "--quiet", "--unit=bench-waiter", "-p", "CPUAccounting=yes", *command)
-    time.sleep(4)
+    # Started, and done with what the link's going down brought.
+    time.sleep(10)
 
     def used():
         text = subprocess.run(
