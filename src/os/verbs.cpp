@@ -9,11 +9,10 @@
 #include <memory>
 #include <string_view>
 
-#include <dlfcn.h>
 #include <infiniband/verbs.h>
 #include <net/if.h>
 
-#include "core/text.hpp"
+#include "os/verbs_library.hpp"
 
 namespace rdmaboot::os {
 namespace {
@@ -22,50 +21,7 @@ using core::Error;
 using core::fail;
 using core::Result;
 
-constexpr const char* kLibrary = "libibverbs.so.1";
 constexpr std::string_view kExpected = "MTUs and verbs' GID tables are left out";
-
-/// The functions that are used. verbs.h hides some of them behind macros and inline functions which
-/// would need the library at link time.
-struct Library {
-  decltype(&::ibv_get_device_list) get_device_list = nullptr;
-  decltype(&::ibv_free_device_list) free_device_list = nullptr;
-  decltype(&::ibv_get_device_name) get_device_name = nullptr;
-  decltype(&::ibv_open_device) open_device = nullptr;
-  decltype(&::ibv_close_device) close_device = nullptr;
-  decltype(&::ibv_query_port) query_port = nullptr;
-  decltype(&::_ibv_query_gid_table) query_gid_table = nullptr;  ///< may be missing: rdma-core < 32
-};
-
-template <typename Function>
-bool find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  return function != nullptr;
-}
-
-Result<Library> load() {
-  void* const handle = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    const char* const reason = ::dlerror();
-    return fail("load", kLibrary, 0,
-                std::string(reason != nullptr ? core::printable(reason) : "no reason given") +
-                    "; " + std::string(kExpected));
-  }
-  Library library;
-  const bool usable = find(handle, "ibv_get_device_list", library.get_device_list) &&
-                      find(handle, "ibv_free_device_list", library.free_device_list) &&
-                      find(handle, "ibv_get_device_name", library.get_device_name) &&
-                      find(handle, "ibv_open_device", library.open_device) &&
-                      find(handle, "ibv_close_device", library.close_device) &&
-                      find(handle, "ibv_query_port", library.query_port);
-  if (!usable) {
-    ::dlclose(handle);
-    return fail("load", kLibrary, 0,
-                "expected the functions of version 1; " + std::string(kExpected));
-  }
-  static_cast<void>(find(handle, "_ibv_query_gid_table", library.query_gid_table));
-  return library;
-}
 
 static_assert(static_cast<int>(VerbsGidType::kInfiniBand) == IBV_GID_TYPE_IB);
 static_assert(static_cast<int>(VerbsGidType::kRoceV1) == IBV_GID_TYPE_ROCE_V1);
@@ -89,8 +45,8 @@ std::string netdev_name(std::uint32_t index) {
   return index != 0 && ::if_indextoname(index, name.data()) != nullptr ? name.data() : "";
 }
 
-Result<VerbsPort> query_port(const Library& library, ibv_context* context, std::uint32_t number,
-                             const std::string& device) {
+Result<VerbsPort> query_port(const VerbsLibrary& library, ibv_context* context,
+                             std::uint32_t number, const std::string& device) {
   if (number > std::numeric_limits<std::uint8_t>::max()) {
     return fail("query port " + std::to_string(number) + " of", device, EOVERFLOW,
                 "expected at most 255 ports: verbs cannot name more");
@@ -112,7 +68,7 @@ Result<VerbsPort> query_port(const Library& library, ibv_context* context, std::
   return port;
 }
 
-Result<std::vector<VerbsGid>> query_gids(const Library& library, ibv_context* context,
+Result<std::vector<VerbsGid>> query_gids(const VerbsLibrary& library, ibv_context* context,
                                          std::size_t entries, const std::string& device) {
   if (entries > kVerbsGidLimit) {
     return fail("query the GID table of", device, EOVERFLOW,
@@ -139,8 +95,10 @@ Result<std::vector<VerbsGid>> query_gids(const Library& library, ibv_context* co
   return gids;
 }
 
-VerbsDevice query_device(const Library& library, ibv_context* context,
-                         const VerbsQuestion& question, bool gids, std::vector<Error>& errors) {
+}  // namespace
+
+VerbsDevice query_context(const VerbsLibrary& library, ibv_context* context,
+                          const VerbsQuestion& question, bool gids, std::vector<Error>& errors) {
   VerbsDevice device;
   device.name = question.device;
   std::size_t entries = 0;
@@ -165,19 +123,17 @@ VerbsDevice query_device(const Library& library, ibv_context* context,
   return device;
 }
 
-}  // namespace
-
 VerbsFacts query_verbs(const std::vector<VerbsQuestion>& questions, bool gids) {
   VerbsFacts facts;
   if (questions.empty()) {
     return facts;
   }
-  static const Result<Library> library = load();
+  const Result<VerbsLibrary>& library = verbs_library();
   if (!library) {
     facts.errors.push_back(library.error());
     return facts;
   }
-  const auto free_list = [](ibv_device** list) { library->free_device_list(list); };
+  const auto free_list = [&library](ibv_device** list) { library->free_device_list(list); };
   int count = 0;
   const std::unique_ptr<ibv_device*, decltype(free_list)> list(library->get_device_list(&count),
                                                                free_list);
@@ -185,7 +141,7 @@ VerbsFacts query_verbs(const std::vector<VerbsQuestion>& questions, bool gids) {
     facts.errors.push_back(fail("list", "verbs devices", errno, kExpected).value());
     return facts;
   }
-  const auto close_context = [](ibv_context* context) { library->close_device(context); };
+  const auto close_context = [&library](ibv_context* context) { library->close_device(context); };
   for (int i = 0; i < count; ++i) {
     ibv_device* const device = list.get()[i];
     const std::string_view name = library->get_device_name(device);
@@ -201,7 +157,7 @@ VerbsFacts query_verbs(const std::vector<VerbsQuestion>& questions, bool gids) {
       facts.errors.push_back(fail("open verbs device", name, errno, kExpected).value());
       continue;
     }
-    facts.devices.push_back(query_device(*library, context.get(), *question, gids, facts.errors));
+    facts.devices.push_back(query_context(*library, context.get(), *question, gids, facts.errors));
   }
   return facts;
 }

@@ -8,6 +8,8 @@
 #include <cstring>
 
 #include <infiniband/verbs.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #ifdef FAKE_VERBS_IS_ANOTHER_LIBRARY
 
@@ -56,12 +58,34 @@ ibv_context* ibv_open_device(ibv_device* device) {
     errno = EACCES;
     return nullptr;
   }
-  return device == devices.data() ? contexts.data() : &contexts[2];
+  ibv_context& context = device == devices.data() ? contexts[0] : contexts[2];
+  context.async_fd = ::eventfd(0, EFD_CLOEXEC);
+  return &context;
 }
 
 int ibv_close_device(ibv_context* context) {
   context->device = nullptr;
+  return ::close(context->async_fd);
+}
+
+/// A test writes 1 + the type of an event to the descriptor.
+int ibv_get_async_event(ibv_context* context, ibv_async_event* event) {
+  std::uint64_t value = 0;
+  if (::read(context->async_fd, &value, sizeof value) != sizeof value) {
+    return -1;
+  }
+  const std::uint64_t type = value - 1;
+  if (type > IBV_EVENT_WQ_FATAL) {
+    errno = EIO;
+    return -1;
+  }
+  event->event_type = static_cast<ibv_event_type>(type);
   return 0;
+}
+
+/// After this an event is no longer the caller's.
+void ibv_ack_async_event(ibv_async_event* event) {
+  event->event_type = IBV_EVENT_CQ_ERR;
 }
 
 int ibv_query_port(ibv_context* context, std::uint8_t port, _compat_ibv_port_attr* attributes) {

@@ -4,9 +4,15 @@
 #include "os/verbs.hpp"
 
 #include <cerrno>
+#include <cstdint>
+#include <optional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <infiniband/verbs.h>
+#include <unistd.h>
+
+#include "os/verbs_events.hpp"
 
 namespace rdmaboot::os {
 namespace {
@@ -51,6 +57,44 @@ TEST(verbs, PortThatDoesNotAnswerLeavesTheGidTableToSysfs) {
   EXPECT_THAT(facts.devices[0].ports, IsEmpty());
   ASSERT_EQ(facts.errors.size(), 1U);
   EXPECT_EQ(facts.errors[0].error_number, EIO);
+}
+
+/// What a source tells after the fake library was given an event.
+core::Result<std::optional<VerbsEvent>> after(VerbsEventSource& source, std::uint64_t type) {
+  const std::uint64_t value = type + 1;
+  EXPECT_EQ(::write(source.fd(), &value, sizeof value), static_cast<ssize_t>(sizeof value));
+  return source.receive();
+}
+
+TEST(verbs, EventsAreToldAndNothingIsWaitedFor) {
+  const auto source = open_verbs_events("good0");
+  ASSERT_TRUE(source) << source.error().message();
+  EXPECT_EQ((*source)->receive().value(), std::nullopt);
+  EXPECT_EQ(after(**source, IBV_EVENT_PORT_ACTIVE).value(), VerbsEvent::kPortActive);
+  EXPECT_EQ(after(**source, IBV_EVENT_PORT_ERR).value(), VerbsEvent::kPortError);
+  EXPECT_EQ(after(**source, IBV_EVENT_GID_CHANGE).value(), VerbsEvent::kGidChange);
+  EXPECT_EQ(after(**source, IBV_EVENT_LID_CHANGE).value(), VerbsEvent::kLidChange);
+  EXPECT_EQ(after(**source, IBV_EVENT_PKEY_CHANGE).value(), VerbsEvent::kPKeyChange);
+  EXPECT_EQ(after(**source, IBV_EVENT_SM_CHANGE).value(), VerbsEvent::kSmChange);
+  EXPECT_EQ(after(**source, IBV_EVENT_DEVICE_FATAL).value(), VerbsEvent::kDeviceFatal);
+  EXPECT_EQ(after(**source, IBV_EVENT_CLIENT_REREGISTER).value(), VerbsEvent::kOther);
+  EXPECT_EQ((*source)->receive().value(), std::nullopt);
+  EXPECT_EQ(after(**source, 1000).error().error_number, EIO) << "the device went";
+}
+
+TEST(verbs, ADeviceThatIsOpenAnywayTellsItsGids) {
+  const auto source = open_verbs_events("good0");
+  ASSERT_TRUE(source) << source.error().message();
+  std::vector<core::Error> errors;
+  const VerbsDevice device = (*source)->query({"good0", {1, 2}}, true, errors);
+  EXPECT_THAT(errors, IsEmpty());
+  ASSERT_TRUE(device.gids);
+  EXPECT_EQ(device.gids->size(), 2U);
+}
+
+TEST(verbs, EventsOfADeviceThatIsNotThereOrLockedAreAnError) {
+  EXPECT_EQ(open_verbs_events("gone0").error().error_number, ENODEV);
+  EXPECT_EQ(open_verbs_events("locked0").error().error_number, EACCES);
 }
 
 TEST(verbs, GidTableThatDoesNotAnswerIsAnError) {

@@ -52,11 +52,14 @@ class Guest(scenario.Scenario):
 @dataclasses.dataclass(frozen=True)
 class Variant:
     """What is installed in a guest, and what is changed in it: kernel arguments, and files (path to text) that are
-    there before PID 1 starts. Text None makes a link to /dev/null, which masks a unit or a rules file."""
+    there before PID 1 starts. Text None makes a link to /dev/null, which masks a unit or a rules file. `tree` is a
+    directory with more such files, `packages` what of the pool is installed beforehand."""
 
     image: str
     cmdline: str = ""
     files: tuple = ()
+    tree: pathlib.Path | None = None
+    packages: tuple = ()
 
 
 @contextlib.contextmanager
@@ -107,19 +110,22 @@ class Guests:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def image(self, variant):
-        """The image of a variant, built when it is not cached, and kept while we run."""
-        if variant not in self.images:
-            debs = RUNNER.debs_of(self.release, self.given_debs) if variant == "rdma-boot" else None
-            image = images.image(self.release, variant, (), debs)
+        """The image of a Variant, built when it is not cached, and kept while we run."""
+        key = (variant.image, variant.packages)
+        if key not in self.images:
+            debs = RUNNER.debs_of(self.release, self.given_debs) if variant.image == "rdma-boot" else None
+            image = images.image(self.release, variant.image, variant.packages, debs)
             self.held.enter_context(images.in_use(image.root.parent))
             self.held.enter_context(images.in_use(image.pool.parent))
-            self.images[variant] = image
-        return self.images[variant]
+            self.images[key] = image
+        return self.images[key]
 
-    def early_files(self, files):
+    def early_files(self, variant):
         """The directory with a variant's files."""
         directory = pathlib.Path(tempfile.mkdtemp(dir=self.scratch))
-        for path, text in files:
+        if variant.tree:
+            shutil.copytree(variant.tree, directory, symlinks=True, dirs_exist_ok=True)
+        for path, text in variant.files:
             target = directory / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             if text is None:
@@ -130,7 +136,7 @@ class Guests:
 
     def boot(self, name, variant, arguments, timeout):
         """Boots a Variant; arguments (key to value) reach the guest's half as VMTEST_KEY. Returns its result.json."""
-        image = self.image(variant.image)
+        image = self.image(variant)
         self.count += 1
         words = {"bench": self.bench, **arguments}
         guest = Guest(
@@ -141,7 +147,7 @@ class Guests:
             timeout=timeout,
             cmdline=" ".join([variant.cmdline, *(f"vmtest.{key}={value}" for key, value in words.items())]),
             payload=("tests/bench/guest/*.py",),
-            early=self.early_files(variant.files),
+            early=self.early_files(variant),
         )
         # What run_guest() reads of the options of tests/vm/run.
         options = types.SimpleNamespace(

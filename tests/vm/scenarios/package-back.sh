@@ -36,7 +36,7 @@ assert test -s /etc/rdma/modules/infiniband.conf
 # dpkg's own reckoning: nothing of rdma-core is missing, just the edited file differs
 assert_eq "$(dpkg -V rdma-core | grep -v ' /usr/share/doc/\| /usr/share/man/')" "??5?????? c /etc/rdma/modules/rdma.conf" "dpkg -V rdma-core"
 assert_eq "$(find /etc /usr /var/lib -xdev -name '*rdma-boot*' ! -path '/var/lib/dpkg/*')" "" "left of rdma-boot"
-assert_eq "$(find /etc/systemd -name 'rdma-hw.path' -o -name 'rdma-coldplug.service')" "" "links of rdma-boot's units"
+assert_eq "$(find /etc/systemd -name 'rdma-hw.path' -o -name 'rdma-coldplug.service' -o -name 'rdma-wait-online*')" "" "links of rdma-boot's units"
 
 link_del rxe0
 wait_inactive 60 rdma-hw.target

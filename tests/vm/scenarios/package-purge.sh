@@ -26,7 +26,7 @@ dpkg -i /vmtest/debs/rdma-boot_*.deb
 wait_active 90 rdma-hw.target
 assert loaded rdma_ucm
 assert_active rdma-hw.path rdma-load-modules@rdma.service
-assert systemctl -q is-enabled rdma-hw.path rdma-coldplug.service
+assert systemctl -q is-enabled rdma-hw.path rdma-coldplug.service rdma-wait-online.service
 udevadm settle
 assert_match "$(udevadm info -q property -p /sys/class/infiniband/rxe0)" "ID_RDMA_ROCE=1"
 link_del rxe0

@@ -42,7 +42,7 @@ assert cmp <(dpkg-deb --fsys-tarfile /vmtest/debs/rdma-boot_*.deb | tar -xO ./et
 assert test ! -s /etc/rdma/modules/roce.conf
 
 # The device that was there all along is served by us, without a reboot.
-assert systemctl -q is-enabled rdma-hw.path rdma-coldplug.service
+assert systemctl -q is-enabled rdma-hw.path rdma-coldplug.service rdma-wait-online.service
 assert_active rdma-hw.path
 wait_active 90 rdma-hw.target
 udevadm settle

@@ -6,13 +6,13 @@
 . /vmtest/lib/assert.sh
 
 boot_finished
-for unit in rdma-load-modules@rdma.service rdma-coldplug.service rdma-ndd.service rdma-link.service rdma-link@x.service \
-    rdma.service; do
+services=(rdma-load-modules@rdma.service rdma-coldplug.service rdma-ndd.service rdma-link.service rdma-link@x.service
+    rdma-wait-online.service rdma-wait-online@rxe0:1.service rdma.service)
+for unit in "${services[@]}"; do
     assert systemd-analyze security --no-pager --threshold=25 "$unit"
     systemd-analyze security --no-pager "$unit" | tail -1
 done
-for unit in rdma-hw.target rdma-hw.path rdma-load-modules@rdma.service rdma-coldplug.service rdma-ndd.service \
-    rdma-link.path rdma-link.service rdma-link@x.service rdma.service; do
+for unit in rdma-hw.target rdma-hw.path rdma-link.path rdma-online.target "${services[@]}"; do
     assert_eq "$(systemd-analyze verify --man=no "$unit" 2>&1 | grep -v '^$' || true)" "" "systemd-analyze verify $unit"
 done
 rxe_add rxe0

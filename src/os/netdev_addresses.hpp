@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+// The IP addresses of this machine's network devices.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rdmaboot/result.hpp"
+
+namespace rdmaboot::os {
+
+struct NetdevAddress {
+  std::string netdev;
+  std::array<std::uint8_t, 16> bytes{};  ///< an IPv6 address; IPv4 as ::ffff:a.b.c.d (RFC 4291)
+};
+
+/// All IPv4 and IPv6 addresses in the caller's network namespace. An address with a label of its
+/// own ("eth0:1") is the device's. Blocks for one question to the kernel. Errors: errno of
+/// getifaddrs.
+[[nodiscard]] core::Result<std::vector<NetdevAddress>> netdev_addresses();
+
+}  // namespace rdmaboot::os
