@@ -457,9 +457,8 @@ Result<void> RdmaNetlink::rename(std::uint32_t index, const std::string& new_nam
 Result<void> RdmaNetlink::new_link(const std::string& name, const std::string& type,
                                    const std::string& netdev) {
   const auto done = ask<NetlinkDevice>({RDMA_NLDEV_CMD_NEWLINK,
-                                        false,
+                                        NLM_F_ACK,
                                         std::nullopt,
-                                        true,
                                         {{RDMA_NLDEV_ATTR_DEV_NAME, name},
                                          {RDMA_NLDEV_ATTR_LINK_TYPE, type},
                                          {RDMA_NLDEV_ATTR_NDEV_NAME, netdev}}},
