@@ -45,6 +45,14 @@ def _write(name, text, flags=os.O_TRUNC):
         os.close(handle)
 
 
+def probe(functions):
+    """Makes an event of each function of the kernel (name to function), recorded from the next start() on until stop()."""
+    for name, function in functions.items():
+        if not (ROOT / f"events/bench/{name}").exists():
+            _write("kprobe_events", f"p:bench/{name} {function}\n", os.O_APPEND)
+        _write(f"events/bench/{name}/enable", "1")
+
+
 def start(events, phases=()):
     """Empties the trace and records the events and the phases of module loads from now on."""
     _write("tracing_on", "0")

@@ -47,6 +47,9 @@ assert_active rdma-hw.path
 wait_active 90 rdma-hw.target
 udevadm settle
 assert_match "$(udevadm info -q property -p /sys/class/infiniband/rxe0)" "ID_RDMA_ROCE=1"
+# So is its description, by our daemon and not by one of rdma-core that was left behind.
+wait_active 30 rdma-ndd.service
+assert_match "$(systemctl show -P StatusText rdma-ndd.service)" 'described: rxe0'
 
 mark "purging rdma-core"
 dpkg --purge rdma-core
