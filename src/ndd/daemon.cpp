@@ -61,7 +61,11 @@ Result<void> Daemon::turn(std::optional<std::chrono::milliseconds> limit) {
   // descriptors that are negative.
   std::array<pollfd, 3> inputs = {
       {{events_->fd(), POLLIN, 0}, {hostname_.get(), POLLPRI, 0}, {hangup_.get(), POLLIN, 0}}};
-  if (::poll(inputs.data(), inputs.size(), poll_timeout(limit)) < 0) {
+  const int timeout = poll_timeout(limit);
+  if (timeout != 0) {
+    seams_.rest();
+  }
+  if (::poll(inputs.data(), inputs.size(), timeout) < 0) {
     return errno == EINTR ? Result<void>() : fail("wait for", "events", errno);
   }
   const auto& [event, hostname, hangup] = inputs;

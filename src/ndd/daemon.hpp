@@ -29,6 +29,8 @@ struct Seams {
   Host* host = nullptr;
   const core::Clock* clock = nullptr;
   std::string hostname_file = "/proc/sys/kernel/hostname";
+  /// Called before each sleep.
+  std::function<void()> rest = [] {};
 };
 
 /// Most events that are taken before devices are looked at.

@@ -21,12 +21,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/file.hpp"
+#include "core/text.hpp"
 #include "core/unique_handle.hpp"
 #include "ndd/config.hpp"
 #include "ndd/daemon.hpp"
 #include "ndd/descriptions.hpp"
 #include "ndd/format.hpp"
 #include "ndd/host.hpp"
+#include "ndd/rest.hpp"
 #include "program/notify.hpp"
 #include "temporary_directory.hpp"
 
@@ -653,6 +656,20 @@ TEST(Notify, SendsOneDatagramToThePathOrTheAbstractName) {
   EXPECT_EQ(program::notify("READY=1").error().error_number, ENOENT);
   ::unsetenv("NOTIFY_SOCKET");
   EXPECT_TRUE(program::notify("READY=1"));
+}
+
+/// Resident pages that belong to files (statm's third number).
+long resident_file_pages() {
+  const auto text = core::read_file("/proc/self/statm", 256);
+  return text ? core::parse_number<long>(core::split(*text, " ").at(2)).value_or(0) : 0;
+}
+
+TEST(Rest, ProgramTextIsGivenBackAndComesAgainWhenItIsNeeded) {
+  const long before = resident_file_pages();
+  release_program_text();
+  const long after = resident_file_pages();
+  EXPECT_GT(before, 0);
+  EXPECT_LT(after, before);
 }
 
 }  // namespace
