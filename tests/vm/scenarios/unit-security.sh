@@ -6,11 +6,11 @@
 . /vmtest/lib/assert.sh
 
 boot_finished
-for unit in rdma-load-modules@rdma.service rdma-coldplug.service rdma.service; do
+for unit in rdma-load-modules@rdma.service rdma-coldplug.service rdma.service iwpmd.service; do
     assert systemd-analyze security --no-pager --threshold=25 "$unit"
     systemd-analyze security --no-pager "$unit" | tail -1
 done
-for unit in rdma-hw.target rdma-hw.path rdma-load-modules@rdma.service rdma-coldplug.service rdma.service; do
+for unit in rdma-hw.target rdma-hw.path rdma-load-modules@rdma.service rdma-coldplug.service rdma.service iwpmd.service; do
     assert_eq "$(systemd-analyze verify --man=no "$unit" 2>&1 | grep -v '^$' || true)" "" "systemd-analyze verify $unit"
 done
 rxe_add rxe0
