@@ -188,8 +188,9 @@ class KernelSays {
 
  private:
   void append(const void* data, std::size_t size) {
-    const auto* const from = static_cast<const std::byte*>(data);
-    bytes_.insert(bytes_.end(), from, from + size);
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + size);
+    std::memcpy(bytes_.data() + before, data, size);
   }
   Octets bytes_;
 };

@@ -20,11 +20,14 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <unistd.h>
 
 #include "core/clock.hpp"
+#include "core/file.hpp"
 #include "core/unique_handle.hpp"
 #include "iwpm/dump.hpp"
 #include "iwpm/dump_socket.hpp"
+#include "iwpm/saved.hpp"
 #include "iwpm/session.hpp"
 #include "iwpm/settings.hpp"
 #include "iwpm/sockets.hpp"
@@ -73,10 +76,12 @@ class Daemon final : private Outside {
     open_answering_sockets();
     watch_devices();
     serve_dumps();
+    recall();
     open_kernel();
     settle();
     const int status = sd_event_loop(loop_.get());
     sd_notify(0, "STOPPING=1");
+    save();
     if (status < 0) {
       return core::fail("run", "the event loop", -status);
     }
@@ -252,6 +257,28 @@ class Daemon final : private Outside {
     netlink_ = std::move(*netlink);
     netlink_source_.reset(source);
     session_.greet_from(netlink_.port_id);
+  }
+
+  /// The kernel's list has an end (see Session::recall()), so the next process is left ours.
+  void save() {
+    const std::string text = write_saved(session_.mappings());
+    if (text.empty()) {
+      return;
+    }
+    if (const auto saved = core::replace_file(kSavedFile, text); !saved) {
+      program::log(Level::kWarning, saved.error().message());
+    }
+  }
+
+  void recall() {
+    const auto text = core::read_file(kSavedFile, kSavedLimit);
+    if (text) {
+      session_.recall(parse_saved(*text));
+    } else if (text.error().error_number != ENOENT) {
+      program::log(Level::kWarning, text.error().message());
+    }
+    // It tells of this moment; after a crash it would be out of date.
+    ::unlink(kSavedFile);
   }
 
   void watch_devices() {

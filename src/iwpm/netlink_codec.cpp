@@ -199,7 +199,7 @@ Finished decode_finished(std::uint16_t type, Bytes payload) {
   if (payload.size() >= sizeof(number)) {
     std::memcpy(&number, payload.data(), sizeof(number));
   }
-  return {type == NLMSG_ERROR && number != 0};
+  return {type == NLMSG_ERROR && number != 0, number != 0};
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ void Session::handle(const KernelMessage& message, const Finished& body) {
   if (list != pending_lists_.end()) {
     const std::uint8_t client = list->client;
     pending_lists_.erase(list);
-    list_ended(client, body.is_error);
+    list_ended(client, body);
   }
 }
 
@@ -130,6 +130,7 @@ void Session::ask_for_list() {
   list_again_.reset();
   any_list_ = false;
   listed_ = 0;
+  announced_.reset();
   mappings_.begin_list();
   pending_lists_.clear();
   const auto ask = [this](std::uint8_t client) {
@@ -143,9 +144,15 @@ void Session::ask_for_list() {
   }
 }
 
-void Session::list_ended(std::uint8_t client, bool is_error) {
-  if (!is_error) {
-    any_list_ = true;
+void Session::list_ended(std::uint8_t client, const Finished& how) {
+  // A kernel without mappings announces no number; one that could not send all of them neither, but
+  // says that it failed. At the start, nobody there means that nothing is in use.
+  const bool whole = how.is_error ? kernel_ == Kernel::kListed
+                                  : !how.is_failed && announced_.value_or(0) == listed_;
+  any_list_ = any_list_ || !how.is_error;
+  listed_ = 0;
+  announced_.reset();
+  if (whole) {
     const MappingTable::Swept swept = mappings_.end_list(client, clock_->now() - kListGrace);
     for (const Mapping& mapping : swept.removed) {
       if (mapping.reservation != kNoReservation) {
@@ -227,14 +234,41 @@ void Session::handle(const KernelMessage& message, const RemoveMapping& body) {
   }
 }
 
+void Session::add_listed(const Address& local, Mapping mapping, bool reserve) {
+  if (mappings_.full()) {
+    return;
+  }
+  if (reserve) {
+    const auto port = outside_->reserve_port(local.family, mapping.mapped.port);
+    if (port) {
+      mapping.reservation = port->token;
+    } else {
+      // Peers may be using it: it stays in the table, only its port is not ours.
+      outside_->tell("the port of the mapping " + local.text() + " to " + mapping.mapped.text() +
+                     " could not be reserved again: " + std::strerror(port.error()));
+    }
+  }
+  mappings_.insert(local, mapping);
+}
+
+void Session::recall(const std::vector<SavedMapping>& saved) {
+  for (const SavedMapping& entry : saved) {
+    if (mappings_.find(entry.local) == nullptr) {
+      Mapping mapping;
+      mapping.client = entry.client;
+      mapping.mapped = entry.mapped;
+      mapping.references = entry.references;
+      // Old enough for the kernel to have it in its list.
+      mapping.since = clock_->now() - 2 * kListGrace;
+      add_listed(entry.local, mapping, entry.reserved);
+    }
+  }
+}
+
 void Session::handle(const KernelMessage& message, const MapInfo& body) {
   ++listed_;
   if (Mapping* const known = mappings_.find(body.local)) {
     ++known->seen;
-    return;
-  }
-  if (mappings_.full()) {
-    --listed_;
     return;
   }
   Mapping mapping;
@@ -242,20 +276,11 @@ void Session::handle(const KernelMessage& message, const MapInfo& body) {
   mapping.mapped = body.mapped;
   mapping.seen = 1;
   mapping.since = clock_->now();
-  if ((body.flags & IWPM_FLAGS_NO_PORT_MAP) == 0) {
-    const auto port = outside_->reserve_port(body.local.family, body.mapped.port);
-    if (port) {
-      mapping.reservation = port->token;
-    } else {
-      // Peers may be using it: it stays in the table, only its port is not ours.
-      outside_->tell("the port of the mapping " + body.local.text() + " to " + body.mapped.text() +
-                     " could not be reserved again: " + std::strerror(port.error()));
-    }
-  }
-  mappings_.insert(body.local, mapping);
+  add_listed(body.local, mapping, (body.flags & IWPM_FLAGS_NO_PORT_MAP) == 0);
 }
 
 void Session::handle(const KernelMessage& message, const MapInfoCount& body) {
+  announced_ = body.sent;
   outside_->to_kernel(
       encode_mapinfo_count_answer(outgoing(message.client), message.sequence, body.sent, listed_));
 }

@@ -59,6 +59,15 @@ enum class Kernel : std::uint8_t {
   kAbsent,   ///< no iWARP connection manager there; a new device is a reason to ask again
 };
 
+/// A mapping that an earlier process of ours had.
+struct SavedMapping {
+  Address local;
+  Address mapped;
+  std::uint32_t references = 1;
+  std::uint8_t client = kClientIwcm;
+  bool reserved = false;  ///< its port was ours
+};
+
 /// What has happened since the start.
 struct Counters {
   std::uint64_t adds = 0;
@@ -91,6 +100,10 @@ class Session {
   /// @param port_id our netlink address
   Session(Settings settings, const core::Clock& clock, Outside& outside, std::uint32_t port_id);
 
+  /// Takes over what an earlier process had; to be called before greet(). The kernel's list decides
+  /// what of it is still in use, as far as it goes: Linux lists some 230 mappings (20 buffers) and
+  /// then stops with an error.
+  void recall(const std::vector<SavedMapping>& saved);
   /// Greets the kernel. Its answer leads to the list of all mappings it still uses.
   void greet();
   /// Greets the kernel from another netlink address.
@@ -136,7 +149,8 @@ class Session {
   void handle(const KernelMessage& message, const Finished& body);
 
   void ask_for_list();
-  void list_ended(std::uint8_t client, bool is_error);
+  void list_ended(std::uint8_t client, const Finished& how);
+  void add_listed(const Address& local, Mapping mapping, bool reserve);
   /// A mapping for `local`, made now. The error code says why there is none.
   tl::expected<Mapping, ErrorCode> make_mapping(std::uint8_t client, const Address& local,
                                                 std::uint32_t flags);
@@ -168,8 +182,9 @@ class Session {
     std::uint32_t sequence = 0;  ///< of our request; the trailer of the answer carries it
   };
   std::vector<PendingList> pending_lists_;
-  bool any_list_ = false;     ///< a client of the kernel has answered with a list
-  std::uint32_t listed_ = 0;  ///< mappings of the list that were taken in
+  bool any_list_ = false;                   ///< a client of the kernel has answered with a list
+  std::uint32_t listed_ = 0;                ///< mappings of the list that came
+  std::optional<std::uint32_t> announced_;  ///< how many the kernel says it has sent
   core::Microseconds list_asked_{0};
   std::optional<core::Microseconds> list_again_;
   bool list_follows_up_ = false;  ///< the next list looks only after mappings that were too young

@@ -12,6 +12,7 @@
 
 #include "iwpm/dump.hpp"
 #include "iwpm/options.hpp"
+#include "iwpm/saved.hpp"
 #include "iwpm/session.hpp"
 #include "iwpm_fakes.hpp"
 #include "temporary_directory.hpp"
@@ -514,8 +515,11 @@ TEST_F(SessionTest, AnOverrunAsksForTheListAndDropsWhatIsNotInIt) {
   pass(1s);
   ASSERT_THAT(world.kernel, SizeIs(1));
   EXPECT_EQ(operation_of(world.kernel[0]), unsigned{RDMA_NL_IWPM_MAPINFO});
+  const std::uint32_t asked = decoded(world.kernel[0])->sequence;
   say(KernelSays::mapinfo(6, kept, at("10.0.0.1", 40000), 0));
-  say(KernelSays::finished(decoded(world.kernel[0])->sequence));
+  say(KernelSays::mapinfo_count(7, 1));
+  world.kernel.pop_back();
+  say(KernelSays::finished(asked));
   EXPECT_THAT(session->mappings().all(), SizeIs(2));
   EXPECT_EQ(session->mappings().find_for_peer(lost), nullptr);
   EXPECT_NE(session->mappings().find_for_peer(young), nullptr) << "it may not be listed yet";
@@ -524,10 +528,72 @@ TEST_F(SessionTest, AnOverrunAsksForTheListAndDropsWhatIsNotInIt) {
   pass(16s);
   ASSERT_THAT(world.kernel, SizeIs(2));
   say(KernelSays::mapinfo(6, kept, at("10.0.0.1", 40000), 0));
+  say(KernelSays::mapinfo_count(7, 1));
+  world.kernel.pop_back();
   say(KernelSays::finished(decoded(world.kernel[1])->sequence));
   EXPECT_THAT(session->mappings().all(), SizeIs(1));
   pass(100s);
   EXPECT_THAT(world.kernel, SizeIs(2));
+}
+
+TEST_F(SessionTest, AListThatTheKernelCouldNotFinishRemovesNothing) {
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  say(KernelSays::add(4, at("10.0.0.1", 7201), 0));
+  const auto list = [&](int status, std::optional<std::uint32_t> announced) {
+    pass(20s);
+    forget();
+    session->kernel_overrun();
+    pass(1s);
+    say(KernelSays::mapinfo(6, at("10.0.0.1", 7200), at("10.0.0.1", 40000), 0));
+    if (announced) {
+      say(KernelSays::mapinfo_count(7, *announced));
+    }
+    say(KernelSays::finished(decoded(world.kernel[0])->sequence, status));
+    return session->mappings().all().size();
+  };
+  EXPECT_EQ(list(-ENOMEM, std::nullopt), 2U);
+  EXPECT_EQ(list(0, std::nullopt), 2U);
+  EXPECT_EQ(list(0, 2), 2U) << "one message was lost";
+  EXPECT_EQ(list(0, 1), 1U);
+}
+
+TEST_F(SessionTest, ARestartRecallsWhatTheKernelsListHasNoRoomFor) {
+  for (std::uint16_t port = 0; port < 3; ++port) {
+    say(KernelSays::add(3, at("10.0.0.1", static_cast<std::uint16_t>(7200 + port)), 0));
+  }
+  say(KernelSays::add(3, at("::", 7203), kNoPortMap));
+  say(KernelSays::add(3, at("::", 7203), kNoPortMap));
+  const auto saved = parse_saved(write_saved(session->mappings()));
+  ASSERT_THAT(saved, SizeIs(4));
+  const std::string before = nlohmann::json::parse(dump_json(*session))["mappings"].dump();
+  const auto restart = [&](bool whole) {
+    world.held.clear();
+    forget();
+    auto restarted = std::make_unique<Session>(settings, clock, world, kOurPortId);
+    restarted->recall(saved);
+    restarted->greet();
+    restarted->from_kernel(KernelSays::hello(4));
+    restarted->from_kernel(KernelSays::mapinfo(2, at("10.0.0.1", 7201), at("10.0.0.1", 40001), 0));
+    if (whole) {
+      restarted->from_kernel(KernelSays::mapinfo_count(3, 1));
+    }
+    restarted->from_kernel(KernelSays::finished(1, whole ? 0 : -ENOMEM));
+    EXPECT_EQ(restarted->kernel(), Kernel::kServed);
+    return restarted;
+  };
+  EXPECT_EQ(nlohmann::json::parse(dump_json(*restart(false)))["mappings"].dump(), before);
+  EXPECT_THAT(world.held, SizeIs(3));
+  EXPECT_THAT(restart(true)->mappings().all(), SizeIs(1));
+  EXPECT_THAT(world.held, SizeIs(1));
+}
+
+TEST(Saved, WhatIsNotAMappingIsPassedOver) {
+  EXPECT_THAT(parse_saved("2 1 1 10.0.0.1 7200 0 10.0.0.1 40000\n"), SizeIs(1));
+  for (const char* wrong :
+       {"", "2 1 1 10.0.0.1 7200 0 10.0.0.1", "2 0 1 10.0.0.1 1 0 10.0.0.1 2",
+        "2 1 1 10.0.0.1 70000 0 10.0.0.1 2", "2 1 1 10.0.0.1 1 0 fd00::1 2", "a b c d e f g h"}) {
+    EXPECT_THAT(parse_saved(wrong), IsEmpty()) << wrong;
+  }
 }
 
 TEST_F(SessionTest, ManyOverrunsAskOnceASecond) {
