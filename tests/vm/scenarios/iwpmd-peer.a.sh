@@ -24,6 +24,9 @@ wait_for 10 test -e /dev/infiniband/rdma_cm
 mark "theirs asks ours"
 rping -s -a "$PEER_OWN" -p 7200 -P &
 rping -s -a fd77::1 -p 7201 -P &
+both_listen() { iwpmd --dump | grep -F '"[fd77::1]:7201"' | grep -q -F "\"$PEER_OWN:7200\""; }
+wait_for 20 both_listen
+# From here on ports are really mapped.
 echo siw0 >/sys/module/rdmaboot_test_portmap/parameters/map
 rping -s -a "$PEER_OWN" -p 7202 -P &
 wait_for 20 has_mapping 7202
