@@ -152,6 +152,9 @@ TEST(Rules, EachDeviceWantsTheTargetAndTheLoadersOfItsProtocols) {
                                        "network-pre.target", "rdma-ndd.service"};
     for (const std::string& loader : machine.loaders) {
       wanted.push_back("rdma-load-modules@" + loader + ".service");
+      if (loader == "iwarp") {
+        wanted.emplace_back("iwpmd.service");
+      }
     }
     EXPECT_THAT(outcome->wants(), UnorderedElementsAreArray(wanted)) << machine.recording;
     EXPECT_THAT(outcome->properties, IsSupersetOf({Pair("ID_RDMA_PROTOCOL", machine.protocol)}))

@@ -134,8 +134,9 @@ class Guests:
                 target.write_text(text, encoding="utf-8")
         return directory
 
-    def boot(self, name, variant, arguments, timeout):
-        """Boots a Variant; arguments (key to value) reach the guest's half as VMTEST_KEY. Returns its result.json."""
+    def boot(self, name, variant, arguments, timeout, pool=False):
+        """Boots a Variant; arguments (key to value) reach the guest's half as VMTEST_KEY; pool: with the
+        disk of Debian's packages. Returns its result.json."""
         image = self.image(variant)
         self.count += 1
         words = {"bench": self.bench, **arguments}
@@ -147,6 +148,7 @@ class Guests:
             timeout=timeout,
             cmdline=" ".join([variant.cmdline, *(f"vmtest.{key}={value}" for key, value in words.items())]),
             payload=("tests/bench/guest/*.py",),
+            pool=pool,
             early=self.early_files(variant),
         )
         # What run_guest() reads of the options of tests/vm/run.

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The iWARP port mapper: ours and rdma-core's on one kernel, taking turns."""
+
+from . import report, stats
+from .guests import Guests, Variant
+
+RUNS = 5
+SECONDS_A_RUN = 400
+# Ratios of ours to rdma-core's: at least, or at most.
+AT_LEAST = {"mappings_vs_upstream": 1, "queries_vs_upstream": 2}
+AT_MOST = {"p99_vs_upstream": 0.5, "rss_vs_upstream": 1, "no_mapper_connect_s": 0.1, "wakeups_per_minute": 0}
+WHAT = {
+    "mappings_per_s": "listen and close, a second (a mapping added and removed)",
+    "queries_per_s": "queries of peers answered, a second",
+    "cpu_ms_per_query": "CPU time of the daemon for one query, ms",
+    "median_ms": "latency of a query, median, ms",
+    "p99_ms": "latency of a query, p99, ms",
+    "median_many_ms": "the same with many mappings, median, ms",
+    "p99_many_ms": "the same with many mappings, p99, ms",
+    "ms_per_listen": "time of one listen while many are made, ms",
+    "rss_kb": "resident memory with many mappings, KiB",
+    "wakeups_per_minute": "wake-ups a minute, idle",
+    "no_mapper_connect_s": "connect to a host without a port mapper, s",
+}
+
+
+def spread(values):
+    """Median, minimum and maximum with three digits: there are milliseconds and thousands."""
+    return f"{stats.median(values):.3g} ({min(values):.3g}-{max(values):.3g})"
+
+
+def implausible(figures):
+    """What a smoke run must have produced. Ratios hold in any case; how large they are, a busy machine cannot tell."""
+    keys = [*AT_LEAST, *AT_MOST]
+    problems = [f"{key} is missing" for key in keys if figures.get(key) is None]
+    if (figures.get("no_mapper_connect_s") or 0) > 5:
+        problems.append(f"no_mapper_connect_s is {figures['no_mapper_connect_s']}")
+    return problems
+
+
+def measure(options):
+    """Boots one guest and does everything in it."""
+    runs = 1 if options.smoke else options.runs or RUNS
+    with Guests("iwpm", options) as guests:
+        arguments = {"runs": runs, "smoke": int(options.smoke)}
+        raw = guests.boot("iwpm", Variant("rdma-boot"), arguments, 200 + runs * SECONDS_A_RUN, pool=True)
+    values = {who: {key: [run[key] for run in raw[who]] for key in WHAT} for who in ("ours", "theirs")}
+    middle = {who: {key: stats.median(values[who][key]) for key in WHAT} for who in values}
+
+    def ratio(key):
+        return round(middle["ours"][key] / middle["theirs"][key], 3)
+
+    figures = {
+        "mappings_vs_upstream": ratio("mappings_per_s"),
+        "queries_vs_upstream": ratio("queries_per_s"),
+        "p99_vs_upstream": ratio("p99_ms"),
+        "p99_many_vs_upstream": ratio("p99_many_ms"),
+        "cpu_per_query_vs_upstream": ratio("cpu_ms_per_query"),
+        "rss_vs_upstream": ratio("rss_kb"),
+        "no_mapper_connect_s": round(middle["ours"]["no_mapper_connect_s"], 3),
+        "no_mapper_connect_upstream_s": round(middle["theirs"]["no_mapper_connect_s"], 3),
+        "wakeups_per_minute": middle["ours"]["wakeups_per_minute"],
+        "wakeups_per_minute_upstream": middle["theirs"]["wakeups_per_minute"],
+    }
+    rows = [[text, spread(values["ours"][key]), spread(values["theirs"][key])] for key, text in WHAT.items()]
+    wanted = [[f"`{key}`", figures[key], f"at least {least}", "met" if figures[key] >= least else "**missed**"] for key, least in AT_LEAST.items()]
+    wanted += [[f"`{key}`", figures[key], f"at most {most}", "met" if figures[key] <= most else "**missed**"] for key, most in AT_MOST.items()]
+    body = "\n".join(
+        [
+            report.table(["figure", "value", "goal", ""], wanted),
+            "",
+            report.table([f"{raw['few']} mappings, many: {raw['many']}", "ours", "rdma-core's"], rows),
+            "",
+            "Load comes from Python in the same guest, which is most of the time of a query there and hides the difference",
+            "between the daemons; their CPU time for one query is what a real network sees. The kernel's own part is most of a",
+            "listen. Our limit of requests from one source is off: all come from one.",
+        ]
+    )
+    machine = [f"Guest: kernel {raw['kernel']}, {options.image}, 2 CPUs emulated by software (QEMU TCG). Median (min-max) of {runs}."]
+    return figures, "The iWARP port mapper", body, machine, raw

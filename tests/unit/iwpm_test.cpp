@@ -1,0 +1,999 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// link: iwpm-policy
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "iwpm/dump.hpp"
+#include "iwpm/options.hpp"
+#include "iwpm/saved.hpp"
+#include "iwpm/session.hpp"
+#include "iwpm_fakes.hpp"
+#include "temporary_directory.hpp"
+
+namespace rdmaboot::iwpm {
+namespace {
+
+using namespace std::chrono_literals;
+using core::Microseconds;
+using test::at;
+using test::FakeWorld;
+using test::KernelSays;
+using test::Octets;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr std::uint32_t kOurPortId = 358;  // of the captured daemon
+constexpr std::uint32_t kNoPortMap = IWPM_FLAGS_NO_PORT_MAP;
+
+/// One line of tests/data/iwpm: words, the last one bytes in hexadecimal.
+struct Line {
+  std::vector<std::string> words;
+  Octets bytes;
+};
+
+std::vector<Line> golden(const std::string& file) {
+  std::ifstream in(std::string(RDMABOOT_SOURCE_DIR "/tests/data/iwpm/") + file);
+  std::vector<Line> lines;
+  for (std::string text; std::getline(in, text);) {
+    if (text.starts_with('#')) {
+      continue;
+    }
+    std::istringstream words(text);
+    Line line;
+    for (std::string word; words >> word;) {
+      line.words.push_back(word);
+    }
+    const std::string hex = line.words.back();
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+      line.bytes.push_back(static_cast<std::byte>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+    }
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+std::string hex(const Octets& bytes) {
+  std::string text;
+  for (const std::byte byte : bytes) {
+    constexpr const char* kDigits = "0123456789abcdef";
+    text += kDigits[std::to_integer<unsigned>(byte) >> 4U];
+    text += kDigits[std::to_integer<unsigned>(byte) & 15U];
+  }
+  return text;
+}
+
+std::optional<KernelMessage> decoded(const Octets& bytes) {
+  std::span<const std::byte> rest(bytes);
+  return next_message(rest);
+}
+
+template <typename Body>
+Body body_of(const Octets& bytes) {
+  const auto message = decoded(bytes);
+  return message ? std::get<Body>(message->body) : Body{};
+}
+
+unsigned operation_of(const Octets& message) {
+  std::uint16_t type = 0;
+  std::memcpy(&type, message.data() + 4, sizeof(type));
+  return type & 1023U;
+}
+
+/// The payload of an attribute of one of our messages; empty if it is not there.
+Octets attribute_of(const Octets& message, unsigned type) {
+  for (std::size_t i = 16; i + 4 <= message.size();) {
+    nlattr header{};
+    std::memcpy(&header, message.data() + i, sizeof(header));
+    if (header.nla_type == type) {
+      return {message.begin() + static_cast<std::ptrdiff_t>(i) + 4,
+              message.begin() + static_cast<std::ptrdiff_t>(i) + header.nla_len};
+    }
+    i += (header.nla_len + 3U) & ~3U;
+  }
+  return {};
+}
+
+std::uint16_t u16_of(const Octets& message, unsigned type) {
+  std::uint16_t value = 0;
+  const Octets payload = attribute_of(message, type);
+  EXPECT_EQ(payload.size(), sizeof(value));
+  std::memcpy(&value, payload.data(), std::min(payload.size(), sizeof(value)));
+  return value;
+}
+
+/// A session with everything around it; it is greeted and the kernel serves it.
+class SessionTest : public ::testing::Test {
+ protected:
+  void SetUp() override { start(); }
+
+  void start() {
+    session = std::make_unique<Session>(settings, clock, world, kOurPortId);
+    session->greet();
+    say(KernelSays::hello(4));
+    say(KernelSays::finished(0));
+    say(KernelSays::finished(1));
+    forget();
+  }
+  void forget() {
+    world.kernel.clear();
+    world.peers.clear();
+  }
+  void say(const Octets& message) { session->from_kernel(message); }
+  void from(Via via, const Address& peer, const WireMessage& message) {
+    session->from_peer(via, peer, encode(message).view());
+  }
+  /// What the last datagram that went out says.
+  WireMessage last_sent() {
+    EXPECT_FALSE(world.peers.empty());
+    return world.peers.empty() ? WireMessage{}
+                               : decode(world.peers.back().bytes).value_or(WireMessage{});
+  }
+  /// Lets time pass as an event loop would: each deadline at its time.
+  void pass(Microseconds time) {
+    const Microseconds end = clock.now() + time;
+    int turns = 0;
+    for (auto next = session->next_deadline(); next && *next <= end;
+         next = session->next_deadline()) {
+      clock.advance(std::max(Microseconds(0), *next - clock.now()));
+      session->deadline();
+      ASSERT_LT(++turns, 10000) << "the session spins";
+    }
+    clock.advance(end - clock.now());
+  }
+  void query(std::uint16_t local_port = 5000, std::uint32_t sequence = 10) {
+    say(KernelSays::query(sequence, at("10.0.0.1", local_port), kRemote, kNoPortMap));
+  }
+  /// The error code of the last message to the kernel, which has to answer a query.
+  std::uint16_t query_error() {
+    EXPECT_FALSE(world.kernel.empty());
+    if (world.kernel.empty()) {
+      return 0;
+    }
+    EXPECT_EQ(operation_of(world.kernel.back()), unsigned{RDMA_NL_IWPM_QUERY_MAPPING});
+    return u16_of(world.kernel.back(), IWPM_NLA_RQUERY_MAPPING_ERR);
+  }
+  WireMessage request(std::uint64_t handle, std::uint16_t port = 7200) {
+    WireMessage message;
+    message.handle = handle;
+    message.connecting = at("10.0.0.2", 6000);
+    message.accepting = at("10.0.0.1", port);
+    message.connecting_mapped = at("10.0.0.2", 6001);
+    return message;
+  }
+
+  const Address kRemote = at("10.0.0.2", 7300);
+  const Address kPeer = at("10.0.0.2", kMapperPort);
+  const Address kAsker = at("10.0.0.2", 50000);
+  core::ManualClock clock;
+  FakeWorld world;
+  Settings settings;
+  std::unique_ptr<Session> session;
+};
+
+// Codecs -----------------------------------------------------------------------------------------
+
+TEST(NetlinkCodec, EveryCapturedKernelMessageIsUnderstood) {
+  std::map<std::string, int> seen;
+  for (const Line& line : golden("netlink.txt")) {
+    if (line.words[0] != "kernel") {
+      continue;
+    }
+    const auto message = decoded(line.bytes);
+    ASSERT_TRUE(message) << line.words[1];
+    EXPECT_FALSE(std::holds_alternative<Malformed>(message->body)) << line.words[1];
+    ++seen[line.words[1]];
+  }
+  EXPECT_THAT(seen, SizeIs(6));
+}
+
+TEST(NetlinkCodec, ThirdPartyAttributesAndAddressesAreRead) {
+  const auto message =
+      body_of<QueryMapping>(KernelSays::query(4, at("fd00::1", 5), at("fd00::2", 6), kNoPortMap));
+  EXPECT_EQ(message.local, at("fd00::1", 5));
+  EXPECT_EQ(message.remote, at("fd00::2", 6));
+  EXPECT_EQ(message.flags, kNoPortMap);
+  Address link_local = at("fe80::1", 7);
+  link_local.scope = 3;
+  EXPECT_EQ(body_of<AddMapping>(KernelSays::add(1, link_local, 0)).local.scope, 3U);
+}
+
+TEST(NetlinkCodec, FlagsAreOptionalBecauseAbiThreeHasNone) {
+  const Octets message = KernelSays(3, RDMA_NL_IWPM_ADD_MAPPING, 9)
+                             .value(1, std::uint32_t{1})
+                             .address(2, at("10.0.0.1", 7))
+                             .done();
+  EXPECT_EQ(body_of<AddMapping>(message).flags, 0U);
+  EXPECT_EQ(decoded(message)->client, 3);
+}
+
+TEST(NetlinkCodec, EveryCutOfAMessageIsRefusedOrMalformed) {
+  const Octets whole = KernelSays::query(4, at("10.0.0.1", 5), at("10.0.0.2", 6), 1);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    Octets cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+    EXPECT_FALSE(decoded(cut)) << size;
+    if (size >= 16) {
+      const auto length = static_cast<std::uint32_t>(size);
+      std::memcpy(cut.data(), &length, sizeof(length));
+      // The last attribute is optional: without it the message is whole again.
+      const bool without_flags = size == whole.size() - 8;
+      EXPECT_EQ(std::holds_alternative<Malformed>(decoded(cut)->body), !without_flags) << size;
+    }
+  }
+}
+
+TEST(NetlinkCodec, WrongAttributeSizesAndFamiliesAreMalformed) {
+  const auto is_malformed = [](const Octets& bytes) {
+    return std::holds_alternative<Malformed>(decoded(bytes)->body);
+  };
+  EXPECT_TRUE(is_malformed(KernelSays(2, RDMA_NL_IWPM_ADD_MAPPING, 1)
+                               .value(1, std::uint64_t{1})
+                               .address(2, at("10.0.0.1", 1))
+                               .done()));
+  const std::array<std::uint8_t, 128> other_family{1};
+  EXPECT_TRUE(is_malformed(KernelSays(2, RDMA_NL_IWPM_REMOVE_MAPPING, 1)
+                               .value(1, std::uint32_t{1})
+                               .attribute(2, other_family.data(), other_family.size())
+                               .done()));
+  EXPECT_TRUE(is_malformed(KernelSays::query(1, at("10.0.0.1", 1), at("fd00::1", 1), 0)));
+  EXPECT_TRUE(is_malformed(KernelSays(2, 77, 1).done()));
+  EXPECT_TRUE(is_malformed(KernelSays(2, RDMA_NL_IWPM_HELLO, 1).value(1, std::uint8_t{4}).done()));
+}
+
+TEST(WireCodec, CapturedDatagramsComeBackAsTheyWereButForLeakedBytes) {
+  std::map<std::string, int> seen;
+  for (const Line& line : golden("wire.txt")) {
+    const auto message = decode(line.bytes);
+    ASSERT_TRUE(message);
+    Octets clean = line.bytes;
+    if (message->connecting.family == Family::kIpv4) {
+      for (std::size_t part = 16; part < clean.size(); part += 16) {
+        std::fill_n(clean.begin() + static_cast<std::ptrdiff_t>(part) + 4, 12, std::byte{0});
+      }
+    }
+    EXPECT_EQ(hex(test::octets(encode(*message).view())), hex(clean));
+    ++seen[line.words[0] + (message->connecting.family == Family::kIpv4 ? "4" : "6")];
+  }
+  EXPECT_THAT(seen, SizeIs(7));  // there is no captured IPv6 reject
+}
+
+TEST(WireCodec, OnlyTheLengthOfTheTypeIsTaken) {
+  for (std::size_t size = 0; size <= 2000; ++size) {
+    for (const unsigned type : {0U, 1U, 2U, 3U}) {
+      Octets datagram(size);
+      if (size > 0) {
+        datagram[0] = static_cast<std::byte>((type << 4U) | 4U);
+      }
+      EXPECT_EQ(decode(datagram).has_value(), size == (type == 0 ? 64U : 48U)) << size;
+    }
+  }
+}
+
+TEST(WireCodec, OtherVersionsAreRefused) {
+  Octets datagram(kWireSize);
+  for (unsigned first = 0; first < 256; ++first) {
+    datagram[0] = static_cast<std::byte>(first);
+    const bool good = first == 0x14 || first == 0x24 || first == 0x34 || first == 0x16 ||
+                      first == 0x26 || first == 0x36;
+    EXPECT_EQ(decode(datagram).has_value(), good) << first;
+  }
+}
+
+// Against the real thing
+// ---------------------------------------------------------------------------
+
+TEST(Golden, TheSameKernelTrafficGivesTheSameBytesAsRdmaCores) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  const std::vector<Line> lines = golden("netlink.txt");
+  std::vector<std::string> theirs;
+  const std::vector<std::uint16_t> their_ports{47323, 46555};
+  std::size_t port = 0;
+  session.greet();
+  const auto relay = [&] {
+    // Both ends are this host: requests come back to us.
+    const Address host = at("10.9.0.1", 0);
+    while (!world.peers.empty()) {
+      const auto datagram = world.peers.front();
+      world.peers.erase(world.peers.begin());
+      const bool to_mapper = datagram.peer.port == kMapperPort;
+      session.from_peer(to_mapper ? Via::kAnswering : Via::kAsking,
+                        host.with_port(to_mapper ? 50841 : kMapperPort), datagram.bytes);
+    }
+  };
+  for (const Line& line : lines) {
+    if (line.words[0] == "daemon") {
+      theirs.push_back(line.words[1] + " " + hex(line.bytes));
+      continue;
+    }
+    world.next_port = their_ports[std::min(port, their_ports.size() - 1)];
+    const std::size_t held = world.held.size();
+    session.from_kernel(line.bytes);
+    port += world.held.size() > held ? 1U : 0U;
+    relay();
+  }
+  std::vector<std::string> ours;
+  for (const Octets& message : world.kernel) {
+    ours.push_back(theirs[ours.size()].substr(0, theirs[ours.size()].find(' ') + 1) + hex(message));
+  }
+  EXPECT_EQ(ours, theirs);
+  EXPECT_THAT(world.held, IsEmpty());
+  EXPECT_EQ(session.kernel(), Kernel::kServed);
+}
+
+// Start and version ------------------------------------------------------------------------------
+
+TEST(Start, AKernelThatAnswersIsServedAfterItsListEnds) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  session.greet();
+  EXPECT_EQ(session.kernel(), Kernel::kAsked);
+  session.from_kernel(KernelSays::hello(4));
+  EXPECT_EQ(session.kernel(), Kernel::kListed);
+  session.from_kernel(KernelSays::finished(0));
+  EXPECT_EQ(session.kernel(), Kernel::kListed);
+  session.from_kernel(KernelSays::finished(1));
+  EXPECT_EQ(session.kernel(), Kernel::kServed);
+}
+
+TEST(Start, AnErrorMeansAnOldKernelAndBothClientsAreAsked) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  session.greet();
+  session.from_kernel(KernelSays::error(0, -EINVAL));
+  ASSERT_THAT(world.kernel, SizeIs(3));
+  EXPECT_EQ(u16_of(world.kernel[1], IWPM_NLA_MAPINFO_ULIB_VER), 3);
+  EXPECT_EQ(decoded(world.kernel[1])->client, kClientIwcm);
+  EXPECT_EQ(decoded(world.kernel[2])->client, kClientLegacy);
+  session.from_kernel(KernelSays::finished(1));
+  session.from_kernel(KernelSays::error(2, -EINVAL));
+  EXPECT_EQ(session.kernel(), Kernel::kServed);
+  EXPECT_EQ(session.version(), 3);
+}
+
+TEST(Start, AKernelWithoutTheConnectionManagerIsGreetedAgainWhenADeviceComes) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  session.greet();
+  for (std::uint32_t sequence = 0; sequence < 3; ++sequence) {
+    session.from_kernel(KernelSays::error(sequence, -EINVAL));
+  }
+  EXPECT_EQ(session.kernel(), Kernel::kAbsent);
+  EXPECT_FALSE(session.next_deadline());
+  session.device_added();
+  EXPECT_EQ(session.kernel(), Kernel::kAsked);
+  session.from_kernel(KernelSays::hello(4));
+  session.from_kernel(KernelSays::finished(4));
+  EXPECT_EQ(session.kernel(), Kernel::kServed);
+}
+
+TEST_F(SessionTest, ANewerVersionIsAMismatch) {
+  say(KernelSays::hello(5));
+  EXPECT_EQ(operation_of(world.kernel.back()), unsigned{RDMA_NL_IWPM_HANDLE_ERR});
+  EXPECT_EQ(u16_of(world.kernel.back(), IWPM_NLA_ERR_CODE), 17);
+}
+
+TEST_F(SessionTest, ARegistrationForAnotherLibraryIsAnError) {
+  const auto registration = [](const char* library) {
+    return KernelSays(2, RDMA_NL_IWPM_REG_PID, 5)
+        .value(1, std::uint32_t{1})
+        .text(2, "eth0")
+        .text(3, "siw0")
+        .text(4, library)
+        .done();
+  };
+  say(registration("somebodyElse"));
+  EXPECT_EQ(u16_of(world.kernel.back(), IWPM_NLA_ERR_CODE), 15);
+  say(registration("iWarpPortMapperUser"));
+  EXPECT_EQ(operation_of(world.kernel.back()), unsigned{RDMA_NL_IWPM_REG_PID});
+}
+
+TEST_F(SessionTest, MalformedMessagesAreToldAndUnknownClientsAreNot) {
+  say(KernelSays(2, RDMA_NL_IWPM_ADD_MAPPING, 77).done());
+  ASSERT_THAT(world.kernel, SizeIs(1));
+  EXPECT_EQ(u16_of(world.kernel.back(), IWPM_NLA_ERR_CODE), 10);
+  say(KernelSays(5, RDMA_NL_IWPM_ADD_MAPPING, 78).done());
+  EXPECT_THAT(world.kernel, SizeIs(1));
+  EXPECT_EQ(session->counters().messages_malformed, 2U);
+}
+
+// Mappings ---------------------------------------------------------------------------------------
+
+TEST_F(SessionTest, AMappingHoldsItsPortUntilItIsRemoved) {
+  const Address local = at("10.0.0.1", 7200);
+  say(KernelSays::add(3, local, 0));
+  EXPECT_THAT(world.held, SizeIs(1));
+  const auto found = session->mappings().find_for_peer(local);
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found->second.mapped, at("10.0.0.1", 40000));
+  say(KernelSays::remove(4, local));
+  EXPECT_THAT(world.held, IsEmpty());
+  EXPECT_THAT(session->mappings().all(), IsEmpty());
+}
+
+TEST_F(SessionTest, AnIdentityMappingTakesNoPort) {
+  say(KernelSays::add(3, at("10.0.0.1", 7200), kNoPortMap));
+  EXPECT_THAT(world.held, IsEmpty());
+  EXPECT_EQ(session->mappings().find_for_peer(at("10.0.0.1", 7200))->second.mapped.port, 7200);
+}
+
+TEST_F(SessionTest, ASecondWildcardOnlyAddsAReference) {
+  const Address any = at("0.0.0.0", 7200);
+  say(KernelSays::add(3, any, 0));
+  say(KernelSays::add(4, any, 0));
+  EXPECT_THAT(world.held, SizeIs(1));
+  EXPECT_EQ(hex(attribute_of(world.kernel[0], 3)), hex(attribute_of(world.kernel[1], 3)));
+  say(KernelSays::remove(5, any));
+  EXPECT_THAT(world.held, SizeIs(1));
+  say(KernelSays::remove(6, any));
+  EXPECT_THAT(world.held, IsEmpty());
+}
+
+TEST_F(SessionTest, EveryOtherDuplicateIsAnError) {
+  const auto code_of_add = [&](const Address& local) {
+    say(KernelSays::add(9, local, 0));
+    return operation_of(world.kernel.back()) == RDMA_NL_IWPM_HANDLE_ERR
+               ? u16_of(world.kernel.back(), IWPM_NLA_ERR_CODE)
+               : 0;
+  };
+  EXPECT_EQ(code_of_add(at("10.0.0.1", 7200)), 0);
+  EXPECT_EQ(code_of_add(at("10.0.0.1", 7200)), 12);
+  EXPECT_EQ(code_of_add(at("0.0.0.0", 7200)), 12);
+  EXPECT_EQ(code_of_add(at("10.0.0.2", 7200)), 0);
+  EXPECT_EQ(code_of_add(at("::", 7200)), 0);
+  EXPECT_EQ(code_of_add(at("fd00::1", 7200)), 12);
+  EXPECT_EQ(code_of_add(at("fd00::1", 7201)), 0);
+}
+
+TEST_F(SessionTest, OnlyTheOwnerRemovesAMapping) {
+  const Address local = at("10.0.0.1", 7200);
+  say(KernelSays::add(3, local, 0));
+  say(KernelSays::remove(4, local, kClientLegacy));
+  say(KernelSays::remove(4, at("10.0.0.1", 7999)));
+  EXPECT_THAT(session->mappings().all(), SizeIs(1));
+  EXPECT_THAT(world.kernel, SizeIs(1)) << "an unknown mapping is no error";
+}
+
+TEST_F(SessionTest, WithoutAPortTheKernelIsToldSo) {
+  world.reserve_error = EMFILE;
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  EXPECT_EQ(u16_of(world.kernel.back(), IWPM_NLA_ERR_CODE), 11);
+  EXPECT_THAT(session->mappings().all(), IsEmpty());
+  EXPECT_THAT(world.told, ElementsAre(HasSubstr("10.0.0.1:7200")));
+}
+
+TEST_F(SessionTest, ARestartTakesBackWhatTheKernelStillUses) {
+  world.held.clear();
+  Session restarted({}, clock, world, kOurPortId);
+  restarted.greet();
+  restarted.from_kernel(KernelSays::hello(4));
+  const Address any = at("0.0.0.0", 7300);
+  restarted.from_kernel(KernelSays::mapinfo(2, at("10.0.0.1", 7200), at("10.0.0.1", 41000), 0));
+  restarted.from_kernel(KernelSays::mapinfo(3, any, any, kNoPortMap));
+  restarted.from_kernel(KernelSays::mapinfo(4, any, any, kNoPortMap));
+  restarted.from_kernel(KernelSays::mapinfo_count(5, 3));
+  const Octets answer = world.kernel.back();
+  EXPECT_EQ(hex(attribute_of(answer, 1)), "05000000");
+  EXPECT_EQ(hex(attribute_of(answer, 2)), "03000000");
+  EXPECT_EQ(hex(attribute_of(answer, 3)), "03000000");
+  EXPECT_NE(restarted.kernel(), Kernel::kServed) << "ready only when all of it is there";
+  restarted.from_kernel(KernelSays::finished(1));
+  EXPECT_EQ(restarted.kernel(), Kernel::kServed);
+  EXPECT_THAT(world.held, SizeIs(1));
+  EXPECT_EQ(restarted.mappings().find_for_peer(at("10.0.0.9", 7300))->second.references, 2U);
+}
+
+TEST_F(SessionTest, APortThatSomebodyTookMeanwhileIsToldAndTheMappingStays) {
+  world.reserve_error = EADDRINUSE;
+  say(KernelSays::mapinfo(2, at("10.0.0.1", 7200), at("10.0.0.1", 41000), 0));
+  EXPECT_THAT(world.told, ElementsAre(HasSubstr("41000")));
+  EXPECT_NE(session->mappings().find_for_peer(at("10.0.0.1", 7200)), nullptr);
+}
+
+TEST_F(SessionTest, AnOverrunAsksForTheListAndDropsWhatIsNotInIt) {
+  const Address kept = at("10.0.0.1", 7200);
+  const Address lost = at("10.0.0.1", 7201);
+  say(KernelSays::add(3, kept, 0));
+  say(KernelSays::add(4, lost, 0));
+  pass(20s);
+  const Address young = at("10.0.0.1", 7202);
+  say(KernelSays::add(5, young, 0));
+  forget();
+  session->kernel_overrun();
+  pass(1s);
+  ASSERT_THAT(world.kernel, SizeIs(1));
+  EXPECT_EQ(operation_of(world.kernel[0]), unsigned{RDMA_NL_IWPM_MAPINFO});
+  const std::uint32_t asked = decoded(world.kernel[0])->sequence;
+  say(KernelSays::mapinfo(6, kept, at("10.0.0.1", 40000), 0));
+  say(KernelSays::mapinfo_count(7, 1));
+  world.kernel.pop_back();
+  say(KernelSays::finished(asked));
+  EXPECT_THAT(session->mappings().all(), SizeIs(2));
+  EXPECT_EQ(session->mappings().find_for_peer(lost), nullptr);
+  EXPECT_NE(session->mappings().find_for_peer(young), nullptr) << "it may not be listed yet";
+  EXPECT_THAT(world.held, SizeIs(2));
+  // The young one is looked at once more when it has had its time, and that is all.
+  pass(16s);
+  ASSERT_THAT(world.kernel, SizeIs(2));
+  say(KernelSays::mapinfo(6, kept, at("10.0.0.1", 40000), 0));
+  say(KernelSays::mapinfo_count(7, 1));
+  world.kernel.pop_back();
+  say(KernelSays::finished(decoded(world.kernel[1])->sequence));
+  EXPECT_THAT(session->mappings().all(), SizeIs(1));
+  pass(100s);
+  EXPECT_THAT(world.kernel, SizeIs(2));
+}
+
+TEST_F(SessionTest, AListThatTheKernelCouldNotFinishRemovesNothing) {
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  say(KernelSays::add(4, at("10.0.0.1", 7201), 0));
+  const auto list = [&](int status, std::optional<std::uint32_t> announced) {
+    pass(20s);
+    forget();
+    session->kernel_overrun();
+    pass(1s);
+    say(KernelSays::mapinfo(6, at("10.0.0.1", 7200), at("10.0.0.1", 40000), 0));
+    if (announced) {
+      say(KernelSays::mapinfo_count(7, *announced));
+    }
+    say(KernelSays::finished(decoded(world.kernel[0])->sequence, status));
+    return session->mappings().all().size();
+  };
+  EXPECT_EQ(list(-ENOMEM, std::nullopt), 2U);
+  EXPECT_EQ(list(0, std::nullopt), 2U);
+  EXPECT_EQ(list(0, 2), 2U) << "one message was lost";
+  EXPECT_EQ(list(0, 1), 1U);
+}
+
+TEST_F(SessionTest, ARestartRecallsWhatTheKernelsListHasNoRoomFor) {
+  for (std::uint16_t port = 0; port < 3; ++port) {
+    say(KernelSays::add(3, at("10.0.0.1", static_cast<std::uint16_t>(7200 + port)), 0));
+  }
+  say(KernelSays::add(3, at("::", 7203), kNoPortMap));
+  say(KernelSays::add(3, at("::", 7203), kNoPortMap));
+  const auto saved = parse_saved(write_saved(session->mappings()));
+  ASSERT_THAT(saved, SizeIs(4));
+  const std::string before = nlohmann::json::parse(dump_json(*session))["mappings"].dump();
+  const auto restart = [&](bool whole) {
+    world.held.clear();
+    forget();
+    auto restarted = std::make_unique<Session>(settings, clock, world, kOurPortId);
+    restarted->recall(saved);
+    restarted->greet();
+    restarted->from_kernel(KernelSays::hello(4));
+    restarted->from_kernel(KernelSays::mapinfo(2, at("10.0.0.1", 7201), at("10.0.0.1", 40001), 0));
+    if (whole) {
+      restarted->from_kernel(KernelSays::mapinfo_count(3, 1));
+    }
+    restarted->from_kernel(KernelSays::finished(1, whole ? 0 : -ENOMEM));
+    EXPECT_EQ(restarted->kernel(), Kernel::kServed);
+    return restarted;
+  };
+  EXPECT_EQ(nlohmann::json::parse(dump_json(*restart(false)))["mappings"].dump(), before);
+  EXPECT_THAT(world.held, SizeIs(3));
+  EXPECT_THAT(restart(true)->mappings().all(), SizeIs(1));
+  EXPECT_THAT(world.held, SizeIs(1));
+}
+
+TEST(Saved, WhatIsNotAMappingIsPassedOver) {
+  EXPECT_THAT(parse_saved("2 1 1 10.0.0.1 7200 0 10.0.0.1 40000\n"), SizeIs(1));
+  for (const char* wrong :
+       {"", "2 1 1 10.0.0.1 7200 0 10.0.0.1", "2 0 1 10.0.0.1 1 0 10.0.0.1 2",
+        "2 1 1 10.0.0.1 70000 0 10.0.0.1 2", "2 1 1 10.0.0.1 1 0 fd00::1 2", "a b c d e f g h"}) {
+    EXPECT_THAT(parse_saved(wrong), IsEmpty()) << wrong;
+  }
+}
+
+TEST_F(SessionTest, ManyOverrunsAskOnceASecond) {
+  for (int i = 0; i < 1000; ++i) {
+    session->kernel_overrun();
+    pass(10ms);
+  }
+  EXPECT_LE(world.kernel.size(), 11U);
+  EXPECT_GE(world.kernel.size(), 8U);
+}
+
+TEST_F(SessionTest, ADeviceThatGoesTakesItsMappingsAlong) {
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  pass(20s);
+  forget();
+  session->device_removed();
+  pass(1s);
+  ASSERT_THAT(world.kernel, SizeIs(1));
+  say(KernelSays::finished(decoded(world.kernel[0])->sequence));
+  EXPECT_THAT(session->mappings().all(), IsEmpty());
+  EXPECT_THAT(world.held, IsEmpty());
+}
+
+// Asking peers -----------------------------------------------------------------------------------
+
+TEST_F(SessionTest, AQueryIsAnsweredWhenThePeerAcceptsAndThePeerIsThanked) {
+  query();
+  ASSERT_THAT(world.peers, SizeIs(1));
+  EXPECT_EQ(world.peers[0].via, Via::kAsking);
+  EXPECT_EQ(world.peers[0].peer, kPeer);
+  EXPECT_THAT(world.kernel, IsEmpty());
+  WireMessage accept = last_sent();
+  accept.type = WireType::kAccept;
+  accept.accepting.port = 45000;
+  from(Via::kAsking, kPeer, accept);
+  EXPECT_EQ(query_error(), 0);
+  EXPECT_EQ(hex(attribute_of(world.kernel.back(), IWPM_NLA_RQUERY_MAPPED_REM_ADDR)).substr(0, 16),
+            "0200afc80a000002");
+  EXPECT_EQ(last_sent().type, WireType::kAck);
+  // The acknowledgement got lost: the accept comes again, the kernel hears nothing of it.
+  forget();
+  from(Via::kAsking, kPeer, accept);
+  EXPECT_EQ(last_sent().type, WireType::kAck);
+  EXPECT_THAT(world.kernel, IsEmpty());
+  pass(11s);
+  EXPECT_EQ(session->queries().size(), 0U);
+  EXPECT_FALSE(session->next_deadline());
+}
+
+TEST_F(SessionTest, ARejectIsAnsweredWithTheUnmappedAddress) {
+  query();
+  WireMessage reject = last_sent();
+  reject.type = WireType::kReject;
+  from(Via::kAsking, kPeer, reject);
+  EXPECT_EQ(query_error(), 16);
+  EXPECT_EQ(hex(attribute_of(world.kernel.back(), IWPM_NLA_RQUERY_MAPPED_REM_ADDR)),
+            hex(attribute_of(world.kernel.back(), IWPM_NLA_RQUERY_REMOTE_ADDR)));
+  EXPECT_EQ(session->queries().size(), 0U);
+  EXPECT_EQ(session->silent_peers().size(), 0U);
+}
+
+TEST_F(SessionTest, AHostWithoutAPortMapperCostsNoTime) {
+  query();
+  session->unreachable(kPeer, world.peers[0].bytes);
+  EXPECT_EQ(query_error(), 16);
+  EXPECT_EQ(session->counters().without_mapper, 1U);
+  // The next connect is answered at once, while the host is asked again in the background.
+  forget();
+  query(5001, 11);
+  EXPECT_EQ(query_error(), 16);
+  ASSERT_THAT(world.peers, SizeIs(1));
+  EXPECT_EQ(last_sent().accepting.port, 0) << "a probe asks for a port that nobody has";
+  query(5002, 12);
+  EXPECT_THAT(world.peers, SizeIs(1)) << "one probe at a time";
+  // It has one now.
+  WireMessage reject = last_sent();
+  reject.type = WireType::kReject;
+  from(Via::kAsking, kPeer, reject);
+  forget();
+  query(5003, 13);
+  EXPECT_THAT(world.kernel, IsEmpty());
+  EXPECT_EQ(last_sent().accepting.port, 7300);
+}
+
+TEST_F(SessionTest, TheCacheEndsByItself) {
+  query();
+  session->unreachable(kPeer, world.peers[0].bytes);
+  forget();
+  pass(6s);
+  query(5001, 11);
+  EXPECT_THAT(world.kernel, IsEmpty());
+}
+
+TEST_F(SessionTest, ASilentPeerIsGivenUpAfterTwoSecondsAndProbedOn) {
+  query();
+  pass(1900ms);
+  EXPECT_THAT(world.kernel, IsEmpty());
+  pass(200ms);
+  EXPECT_EQ(query_error(), 16);
+  EXPECT_EQ(session->counters().timed_out, 1U);
+  forget();
+  query(5001, 11);
+  EXPECT_EQ(query_error(), 16);
+  EXPECT_EQ(session->counters().from_cache, 1U);
+  // The first question is still being repeated; a late accept ends the cache.
+  const std::uint64_t before = world.peer_count;
+  pass(3s);
+  EXPECT_GE(world.peer_count, before + 2);
+  ASSERT_FALSE(world.peers.empty());
+  WireMessage accept = last_sent();
+  accept.type = WireType::kAccept;
+  accept.accepting.port = 45000;
+  forget();
+  from(Via::kAsking, kPeer, accept);
+  EXPECT_THAT(world.kernel, IsEmpty()) << "the kernel had its answer";
+  query(5002, 12);
+  EXPECT_THAT(world.kernel, IsEmpty());
+  EXPECT_EQ(last_sent().type, WireType::kRequest);
+}
+
+TEST_F(SessionTest, RequestsAreRepeatedASecondApartForAtMostTenSeconds) {
+  settings.peer_timeout = 10s;
+  start();
+  query();
+  std::vector<Microseconds> sent{clock.now()};
+  std::size_t count = world.peers.size();
+  for (int i = 0; i < 1500; ++i) {
+    pass(10ms);
+    if (world.peers.size() > count) {
+      count = world.peers.size();
+      sent.push_back(clock.now());
+    }
+  }
+  EXPECT_GE(sent.size(), 9U);
+  EXPECT_LE(sent.size(), 12U);
+  bool uneven = false;
+  for (std::size_t i = 1; i < sent.size(); ++i) {
+    const auto gap = sent[i] - sent[i - 1];
+    EXPECT_GE(gap, 880ms);
+    EXPECT_LE(gap, 1120ms);
+    uneven = uneven || gap < 990ms || gap > 1010ms;
+  }
+  EXPECT_TRUE(uneven) << "jitter";
+  EXPECT_FALSE(session->next_deadline());
+  EXPECT_THAT(world.kernel, SizeIs(1));
+}
+
+TEST_F(SessionTest, ALocalErrorIsAnAnswerToo) {
+  world.send_error = ENETUNREACH;
+  query();
+  EXPECT_EQ(query_error(), 16);
+  world.send_error = ENOBUFS;
+  forget();
+  query(5001, 11);
+  EXPECT_THAT(world.kernel, IsEmpty()) << "that passes, the request is repeated";
+}
+
+TEST_F(SessionTest, UnsolicitedAnswersAreIgnored) {
+  query();
+  WireMessage forged = last_sent();
+  forged.type = WireType::kAccept;
+  forged.accepting.port = 1;
+  const auto nothing_happens = [&](Via via, const Address& peer, const WireMessage& message) {
+    const auto before = session->counters().datagrams_ignored;
+    const auto sent = world.peers.size();
+    from(via, peer, message);
+    EXPECT_EQ(session->counters().datagrams_ignored, before + 1);
+    EXPECT_EQ(world.peers.size(), sent);
+    EXPECT_THAT(world.kernel, IsEmpty());
+  };
+  nothing_happens(Via::kAsking, at("10.0.0.3", kMapperPort), forged);
+  nothing_happens(Via::kAnswering, kPeer, forged);
+  WireMessage other = forged;
+  ++other.handle;
+  nothing_happens(Via::kAsking, kPeer, other);
+  other = forged;
+  other.accepting.port = 0;
+  nothing_happens(Via::kAsking, kPeer, other);
+  other = forged;
+  other.connecting.port = 1;
+  nothing_happens(Via::kAsking, kPeer, other);
+  other.type = WireType::kAck;
+  nothing_happens(Via::kAnswering, kPeer, other);
+  nothing_happens(Via::kAsking, kPeer, other);
+  other.type = WireType::kRequest;
+  nothing_happens(Via::kAsking, kPeer, other);
+  session->unreachable(at("10.0.0.3", kMapperPort), world.peers[0].bytes);
+  EXPECT_THAT(world.kernel, IsEmpty());
+}
+
+TEST_F(SessionTest, HandlesAreNeitherAddressesNorCounted) {
+  query();
+  const std::uint64_t first = last_sent().handle;
+  query(5001, 11);
+  const std::uint64_t second = last_sent().handle;
+  FakeWorld same;
+  const std::uint64_t jitter_between = 1;
+  EXPECT_EQ(first, same.random());
+  for (std::uint64_t i = 0; i < jitter_between; ++i) {
+    static_cast<void>(same.random());
+  }
+  EXPECT_EQ(second, same.random()) << "handles are the random numbers of the world";
+}
+
+TEST_F(SessionTest, AQueryOnAWildcardIsAnError) {
+  say(KernelSays::query(10, at("0.0.0.0", 5000), kRemote, 0));
+  EXPECT_EQ(u16_of(world.kernel.back(), IWPM_NLA_ERR_CODE), 11);
+  say(KernelSays::add(11, at("0.0.0.0", 5000), 0));
+  say(KernelSays::query(12, at("10.0.0.1", 5000), kRemote, 0));
+  EXPECT_EQ(u16_of(world.kernel.back(), IWPM_NLA_ERR_CODE), 11);
+}
+
+TEST_F(SessionTest, AQueryOnAnExistingMappingAddsAReference) {
+  query();
+  query();
+  EXPECT_EQ(session->mappings().find_for_peer(at("10.0.0.1", 5000))->second.references, 2U);
+}
+
+// Answering peers --------------------------------------------------------------------------------
+
+TEST_F(SessionTest, ARequestForAMappingIsAcceptedAndTheKernelIsToldOnce) {
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  forget();
+  from(Via::kAnswering, kAsker, request(7));
+  EXPECT_EQ(last_sent().type, WireType::kAccept);
+  EXPECT_EQ(last_sent().accepting, at("10.0.0.1", 40000));
+  ASSERT_THAT(world.kernel, SizeIs(1));
+  EXPECT_EQ(operation_of(world.kernel[0]), unsigned{RDMA_NL_IWPM_REMOTE_INFO});
+  from(Via::kAnswering, kAsker, request(7));
+  EXPECT_THAT(world.peers, SizeIs(2));
+  EXPECT_EQ(world.peers[0].bytes, world.peers[1].bytes);
+  EXPECT_THAT(world.kernel, SizeIs(1));
+  WireMessage ack = last_sent();
+  ack.type = WireType::kAck;
+  EXPECT_EQ(session->accepted().unacknowledged(), 1U);
+  from(Via::kAnswering, kAsker, ack);
+  EXPECT_EQ(session->accepted().unacknowledged(), 0U);
+  EXPECT_EQ(session->counters().datagrams_ignored, 0U);
+  pass(12s);
+  EXPECT_EQ(session->accepted().size(), 0U);
+  EXPECT_FALSE(session->next_deadline());
+}
+
+TEST_F(SessionTest, AWildcardIsAcceptedWithTheAddressThatWasAskedFor) {
+  say(KernelSays::add(3, at("0.0.0.0", 7200), 0));
+  from(Via::kAnswering, kAsker, request(7));
+  EXPECT_EQ(last_sent().accepting, at("10.0.0.1", 40000));
+}
+
+TEST_F(SessionTest, NothingIsKeptOfARejectedRequest) {
+  for (std::uint64_t handle = 0; handle < 1000; ++handle) {
+    from(Via::kAnswering, kAsker, request(handle));
+  }
+  EXPECT_EQ(last_sent().type, WireType::kReject);
+  EXPECT_EQ(last_sent().accepting.port, 7200);
+  EXPECT_EQ(session->accepted().size(), 0U);
+  EXPECT_FALSE(session->next_deadline());
+  EXPECT_THAT(world.kernel, IsEmpty());
+}
+
+TEST_F(SessionTest, AnAnswerIsNeverLargerThanTheRequestsAndNeverRepeated) {
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  from(Via::kAnswering, kAsker, request(7));
+  from(Via::kAnswering, kAsker, request(8, 9999));
+  pass(30s);
+  EXPECT_THAT(world.peers, SizeIs(2));
+  EXPECT_LE(world.peer_bytes, 2 * kWireRequestSize);
+}
+
+TEST_F(SessionTest, ASourceThatFloodsIsCutOffAndOthersAreNot) {
+  settings.rate_limit = 100;
+  start();
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    from(Via::kAnswering, kAsker, request(i));
+  }
+  EXPECT_THAT(world.peers, SizeIs(200));
+  EXPECT_EQ(session->counters().datagrams_limited, 800U);
+  from(Via::kAnswering, at("10.0.0.3", 50000), request(1));
+  EXPECT_THAT(world.peers, SizeIs(201));
+  pass(1s);
+  from(Via::kAnswering, kAsker, request(1));
+  EXPECT_THAT(world.peers, SizeIs(202));
+}
+
+TEST_F(SessionTest, AFloodOfMadeUpSourcesLeavesRoomForARealOne) {
+  for (std::uint32_t i = 0; i < 1'000'000; ++i) {
+    Address source = at("10.0.0.2", 1);
+    std::memcpy(source.ip.data(), &i, sizeof(i));
+    WireMessage message = request(i);
+    if (i % 100'000 == 0) {
+      pass(1s);
+    }
+    world.keep = false;
+    from(Via::kAnswering, source, message);
+  }
+  world.keep = true;
+  forget();
+  from(Via::kAnswering, kAsker, request(7));
+  EXPECT_THAT(world.peers, SizeIs(1));
+}
+
+TEST_F(SessionTest, OnlyListedNetworksAreAnswered) {
+  settings.allow = {*parse_network("10.0.0.0/30"), *parse_network("fd00::/8")};
+  start();
+  from(Via::kAnswering, at("10.0.0.4", 1), request(1));
+  EXPECT_THAT(world.peers, IsEmpty());
+  from(Via::kAnswering, at("10.0.0.3", 1), request(1));
+  EXPECT_THAT(world.peers, SizeIs(1));
+  EXPECT_EQ(session->counters().datagrams_refused, 1U);
+}
+
+TEST_F(SessionTest, NewSettingsKeepEveryMapping) {
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  Settings changed;
+  changed.rate_limit = 1;
+  session->apply(changed);
+  EXPECT_THAT(session->mappings().all(), SizeIs(1));
+  EXPECT_THAT(world.held, SizeIs(1));
+  for (int i = 0; i < 5; ++i) {
+    from(Via::kAnswering, kAsker, request(7));
+  }
+  EXPECT_EQ(session->counters().datagrams_limited, 3U);
+}
+
+TEST_F(SessionTest, TheDumpSaysWhatIsMapped) {
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  say(KernelSays::add(4, at("fd00::1", 7201), kNoPortMap));
+  const auto json = nlohmann::json::parse(dump_json(*session));
+  ASSERT_EQ(json["mappings"].size(), 2U);
+  EXPECT_EQ(json["mappings"][0]["local"], "10.0.0.1:7200");
+  EXPECT_EQ(json["mappings"][0]["mapped"], "10.0.0.1:40000");
+  EXPECT_EQ(json["mappings"][1]["local"], "[fd00::1]:7201");
+  EXPECT_EQ(json["mappings"][1]["reserved"], false);
+  EXPECT_EQ(json["kernel"]["state"], "served");
+  EXPECT_THAT(dump_lines(*session),
+              ElementsAre(HasSubstr("10.0.0.1:7200 to 10.0.0.1:40000"), HasSubstr("[fd00::1]")));
+  EXPECT_THAT(status_line(*session), HasSubstr("2 mappings"));
+}
+
+// Settings ---------------------------------------------------------------------------------------
+
+TEST(ReadSettings, TheFileOfRdmaCoreIsUnderstood) {
+  SettingsRead read;
+  add_settings("# comment\nnl_sock_rbuf_size=419430400\n", "iwpmd.conf", read);
+  EXPECT_THAT(read.errors, IsEmpty());
+  EXPECT_EQ(read.settings.netlink_buffer, 419430400U);
+}
+
+TEST(ReadSettings, GoodLinesCountBesideWrongOnes) {
+  SettingsRead read;
+  add_settings(
+      "peer_timeout = 3 # seconds\nrate_limit=many\nnonsense=1\nlisten_address=10.0.0.1, fd00::1\n"
+      "allow_network=10.0.0.0/33\nallow_network=fd00::/8 10.1.0.0/16\npeer_timeout=0\n[x]\na=b\n",
+      "f", read);
+  EXPECT_EQ(read.settings.peer_timeout, 3s);
+  EXPECT_THAT(read.settings.listen, SizeIs(2));
+  EXPECT_THAT(read.settings.allow, SizeIs(2));
+  ASSERT_THAT(read.errors, SizeIs(5));
+  EXPECT_THAT(read.errors[0].message(), HasSubstr("line 2 of f"));
+  EXPECT_THAT(read.errors[0].message(), HasSubstr("expected a number from 0 to 1000000"));
+  EXPECT_THAT(read.errors[1].message(), HasSubstr("nl_sock_rbuf_size"));
+}
+
+TEST(ReadSettings, DropInsAddToTheFileAndNothingIsTheDefault) {
+  const test::TemporaryDirectory tree;
+  EXPECT_EQ(read_settings(tree.path("")).settings.peer_timeout, 2s);
+  tree.write("etc/iwpmd.conf", "peer_timeout=4\nrate_limit=5\n");
+  tree.write("run/iwpmd.conf.d/10.conf", "peer_timeout=6\n");
+  const SettingsRead read = read_settings(tree.path(""));
+  EXPECT_EQ(read.settings.peer_timeout, 6s);
+  EXPECT_EQ(read.settings.rate_limit, 5U);
+}
+
+TEST(Networks, ContainWhatTheirPrefixSays) {
+  EXPECT_TRUE(parse_network("10.0.0.0/9")->contains(at("10.127.0.1", 1)));
+  EXPECT_FALSE(parse_network("10.0.0.0/9")->contains(at("10.128.0.1", 1)));
+  EXPECT_TRUE(parse_network("0.0.0.0/0")->contains(at("8.8.8.8", 1)));
+  EXPECT_FALSE(parse_network("0.0.0.0/0")->contains(at("fd00::1", 1)));
+  EXPECT_TRUE(parse_network("fd00::1")->contains(at("fd00::1", 1)));
+  EXPECT_FALSE(parse_network("fd00::1")->contains(at("fd00::2", 1)));
+  EXPECT_FALSE(parse_network("10.0.0.0/"));
+  EXPECT_FALSE(parse_network("10.0.0/8"));
+}
+
+TEST(Options, WhatRdmaCoresTakesIsTaken) {
+  const auto parse = [](std::vector<const char*> words) {
+    words.insert(words.begin(), "iwpmd");
+    std::vector<char*> arguments;
+    for (const char* word : words) {
+      arguments.push_back(const_cast<char*>(word));
+    }
+    arguments.push_back(nullptr);
+    return parse_options(static_cast<int>(words.size()), arguments.data());
+  };
+  EXPECT_EQ(parse({"--systemd"}), Verb::kServe);
+  EXPECT_EQ(parse({"-s", "-f"}), Verb::kServe);
+  EXPECT_EQ(parse({"--dump"}), Verb::kDump);
+  EXPECT_FALSE(parse({"--nonsense"}));
+  EXPECT_FALSE(parse({"more"}));
+}
+
+}  // namespace
+}  // namespace rdmaboot::iwpm
