@@ -2,7 +2,7 @@
 # A network adapter whose RDMA function has a slow driver: sysinit.target waits until the driver has made its device and
 # the loaders have ended. When the driver is denied, in either of two ways, nobody waits for what never
 # comes.
-# images: debian12 debian13
+# images: debian13
 # timeout: 120
 # boots: 3
 . /vmtest/lib/assert.sh

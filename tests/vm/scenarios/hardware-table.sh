@@ -1,7 +1,7 @@
 #!/bin/bash
 # The table of drivers with an RDMA half says the truth about the kernel that runs here: which modules exist, and which
 # are loaded by an alias of their own and which only by our rules.
-# images: debian12 debian13
+# images: debian13
 # timeout: 60
 # payload: tests/data/kernel-modules/*.txt src/device/hardware_table.cpp udev-rules/*.rules
 . /vmtest/lib/assert.sh

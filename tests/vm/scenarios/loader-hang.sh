@@ -1,7 +1,7 @@
 #!/bin/bash
 # A module that hangs in its init function during the boot is reported by name, the rest is loaded, the loader ends at its
 # deadline, and sysinit.target goes on. Later runs wait for the module no longer than their own deadline.
-# images: debian12 debian13
+# images: debian12
 # timeout: 150
 # cmdline: systemd.wants=rxe-early.service rdma_boot.deadline=8
 . /vmtest/lib/assert.sh

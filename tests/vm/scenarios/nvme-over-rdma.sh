@@ -1,7 +1,7 @@
 #!/bin/bash
 # NVMe over RDMA whose link comes up late in the boot: target and initiator that are ordered after rdma-online.target find
 # each other; a target that is not fails to bind to its address.
-# images: debian12 debian13
+# images: debian13
 # packages: nvme-cli
 # timeout: 60
 . /vmtest/lib/assert.sh
