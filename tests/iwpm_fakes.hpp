@@ -3,9 +3,12 @@
 
 // A world for iwpm::Session: it records what goes out and gives ports from a counter.
 
+#include <array>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -199,6 +202,75 @@ class KernelSays {
 inline iwpm::Address at(std::string_view ip, std::uint16_t port) {
   auto address = iwpm::parse_ip(ip);
   return address ? address->with_port(port) : iwpm::Address{};
+}
+
+/// One line of tests/data/iwpm: words, the last one bytes in hexadecimal.
+struct Line {
+  std::vector<std::string> words;
+  Octets bytes;
+};
+
+inline std::vector<Line> golden(const std::string& file) {
+  std::ifstream in(std::string(RDMABOOT_SOURCE_DIR "/tests/data/iwpm/") + file);
+  std::vector<Line> lines;
+  for (std::string text; std::getline(in, text);) {
+    if (text.starts_with('#')) {
+      continue;
+    }
+    std::istringstream words(text);
+    Line line;
+    for (std::string word; words >> word;) {
+      line.words.push_back(word);
+    }
+    const std::string hex = line.words.back();
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+      line.bytes.push_back(static_cast<std::byte>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+    }
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+inline std::string hex(const Octets& bytes) {
+  std::string text;
+  for (const std::byte byte : bytes) {
+    constexpr const char* kDigits = "0123456789abcdef";
+    text += kDigits[std::to_integer<unsigned>(byte) >> 4U];
+    text += kDigits[std::to_integer<unsigned>(byte) & 15U];
+  }
+  return text;
+}
+
+inline std::optional<iwpm::KernelMessage> decoded(const Octets& bytes) {
+  std::span<const std::byte> rest(bytes);
+  return iwpm::next_message(rest);
+}
+
+inline unsigned operation_of(const Octets& message) {
+  std::uint16_t type = 0;
+  std::memcpy(&type, message.data() + 4, sizeof(type));
+  return type & 1023U;
+}
+
+/// The payload of an attribute of one of our messages; empty if it is not there.
+inline Octets attribute_of(const Octets& message, unsigned type) {
+  for (std::size_t i = 16; i + 4 <= message.size();) {
+    nlattr header{};
+    std::memcpy(&header, message.data() + i, sizeof(header));
+    if (header.nla_type == type) {
+      return {message.begin() + static_cast<std::ptrdiff_t>(i) + 4,
+              message.begin() + static_cast<std::ptrdiff_t>(i) + header.nla_len};
+    }
+    i += (header.nla_len + 3U) & ~3U;
+  }
+  return {};
+}
+
+inline std::uint16_t u16_of(const Octets& message, unsigned type) {
+  std::uint16_t value = 0;
+  const Octets payload = attribute_of(message, type);
+  std::memcpy(&value, payload.data(), std::min(payload.size(), sizeof(value)));
+  return value;
 }
 
 }  // namespace rdmaboot::test

@@ -373,17 +373,25 @@ class Daemon final : private Outside {
     }
   }
 
-  static int on_udp(sd_event_source* /*source*/, int /*fd*/, std::uint32_t /*events*/, void* user) {
+  static int on_udp(sd_event_source* /*source*/, int /*fd*/, std::uint32_t events, void* user) {
     auto& socket = *static_cast<Udp*>(user);
-    return socket.daemon->guarded([&socket] { socket.daemon->read_udp(socket); });
+    return socket.daemon->guarded([&] {
+      if ((events & EPOLLERR) != 0) {
+        socket.daemon->read_errors(socket);
+      }
+      socket.daemon->read_udp(socket);
+    });
   }
 
-  void read_udp(const Udp& socket) {
+  void read_errors(const Udp& socket) {
     receive_errors(socket.fd.get(), [&](const Address& to, std::span<const std::byte> sent) {
       if (socket.via == Via::kAsking) {
         session_.unreachable(to, sent);
       }
     });
+  }
+
+  void read_udp(const Udp& socket) {
     receive_datagrams(socket.fd.get(), [&](const Address& from, const Destination& to,
                                            std::span<const std::byte> datagram) {
       answer_fd_ = socket.fd.get();

@@ -37,9 +37,9 @@ barrier a-has-asked >/dev/null
 kill "$theirs"
 wait "$theirs" || true
 barrier b-has-no-mapper >/dev/null
+barrier a-has-no-mapper >/dev/null
 /opt/rdma-core/usr/sbin/iwpmd --systemd &
 wait_for 20 udp_is_open
-barrier a-has-no-mapper >/dev/null
 waited=$(rdmacm connect "$PEER_OTHER" 7200)
 echo "rdma-core's: $waited"
 barrier b-has-waited "$waited" >/dev/null
