@@ -21,6 +21,7 @@ int release_text_of(dl_phdr_info* object, std::size_t /*size*/, void* /*user*/) 
     const std::uintptr_t start = (object->dlpi_addr + part.p_vaddr) / page * page;
     const std::uintptr_t end = object->dlpi_addr + part.p_vaddr + part.p_memsz;
     // A refusal (the kernel's own vdso) costs memory, nothing else.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the linker tells addresses as numbers
     static_cast<void>(::madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED));
   }
   return 0;
