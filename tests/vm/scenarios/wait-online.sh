@@ -45,13 +45,14 @@ used_us() {
     echo $((used / 1000))
 }
 # After an event it looks again a few times; then only every 5 s.
-sleep 1
+sleep 2
 before=$(used_us)
 sleep 6
 used=$(($(used_us) - before))
 echo "$used us in 6 s; $(grep ctxt "/proc/$pid/status" | tr '\n' ' ')"
-# A look or two, on an emulated CPU.
-((used <= 40000)) || fail "$used us used while nothing happened"
+# A look or two; under emulation beside another guest one was seen to take 40 ms. Who looks every second uses 600 ms, who
+# spins 6 s. The figure of a quiet machine is in docs/benchmarks/wait.md.
+((used <= 200000)) || fail "$used us used while nothing happened"
 # Asynchronous events are heard: the device is open.
 assert listens "$pid"
 
