@@ -45,7 +45,7 @@ ONE_JOB = "\n".join(["[Service]", "ExecStart=", "ExecStart=/usr/lib/rdma-boot/rd
 VARIANTS = {
     "rdma-boot": Variant("rdma-boot"),
     "rdma-core": Variant("rdma-core"),
-    # What rdma-core starts and ours does not have yet (node description daemon, rename helper) is taken out.
+    # What its daemon of node descriptions and its helper for names cost.
     "rdma-core-without-ndd": Variant(
         "rdma-core",
         files=(
@@ -304,8 +304,7 @@ def hotplug_tables(chain):
             "",
             report.table(["", "execs", "processes", "workers of udevd", "threads", "which (first boot)"], programs),
             "",
-            "rdma-core 44 also starts rdma-ndd and rdma_rename, which ours does not have yet; the row *without-ndd* is",
-            "the same package with these two masked, and the fair one to compare with.",
+            "Both start rdma-ndd, and rdma-core also rdma_rename; in the row *without-ndd* its two are masked.",
             "",
             "Modules, start+duration in ms:",
             "",
