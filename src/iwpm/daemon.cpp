@@ -33,6 +33,7 @@
 #include "iwpm/sockets.hpp"
 #include "os/udev_monitor.hpp"
 #include "program/log.hpp"
+#include "program/rest.hpp"
 
 namespace rdmaboot::iwpm {
 namespace {
@@ -433,7 +434,10 @@ class Daemon final : private Outside {
     auto& self = *static_cast<Daemon*>(user);
     self.status_pending_ = false;
     self.told_ = Microseconds(0);
-    return self.guarded([] {});
+    const int status = self.guarded([] {});
+    // Nothing has happened for a while, or once in a while when much happens.
+    program::release_program_text();
+    return status;
   }
 
   static int on_signal(sd_event_source* /*source*/, const signalfd_siginfo* info, void* user) {

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "ndd/daemon.hpp"
-#include "ndd/rest.hpp"
 #include "program/log.hpp"
 #include "program/notify.hpp"
+#include "program/rest.hpp"
 
 namespace rdmaboot::ndd {
 namespace {
@@ -43,7 +43,7 @@ core::Result<int> run(const Options& options) {
   seams.notify = notify;
   seams.host = &host;
   seams.clock = &clock;
-  seams.rest = release_program_text;
+  seams.rest = program::release_program_text;
   Daemon daemon(std::move(seams));
   return daemon.run([&]() -> core::Result<void> {
     if (options.background && ::daemon(0, 0) != 0) {

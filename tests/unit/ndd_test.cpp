@@ -29,8 +29,8 @@
 #include "ndd/descriptions.hpp"
 #include "ndd/format.hpp"
 #include "ndd/host.hpp"
-#include "ndd/rest.hpp"
 #include "program/notify.hpp"
+#include "program/rest.hpp"
 #include "temporary_directory.hpp"
 
 namespace rdmaboot::ndd {
@@ -666,7 +666,7 @@ long resident_file_pages() {
 
 TEST(Rest, ProgramTextIsGivenBackAndComesAgainWhenItIsNeeded) {
   const long before = resident_file_pages();
-  release_program_text();
+  program::release_program_text();
   const long after = resident_file_pages();
   EXPECT_GT(before, 0);
   EXPECT_LT(after, before);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "ndd/rest.hpp"
+#include "program/rest.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-namespace rdmaboot::ndd {
+namespace rdmaboot::program {
 namespace {
 
 int release_text_of(dl_phdr_info* object, std::size_t /*size*/, void* /*user*/) {
@@ -33,4 +33,4 @@ void release_program_text() noexcept {
   ::dl_iterate_phdr(release_text_of, nullptr);
 }
 
-}  // namespace rdmaboot::ndd
+}  // namespace rdmaboot::program

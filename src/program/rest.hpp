@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-namespace rdmaboot::ndd {
+namespace rdmaboot::program {
 
 /// Unmaps the pages of program text that were needed so far, the libraries' as well: 2 MB that a
 /// daemon which sleeps for days does not use. They stay in the page cache as long as the kernel
@@ -9,4 +9,4 @@ namespace rdmaboot::ndd {
 /// nobody can write to are touched, so nothing is lost. Any thread.
 void release_program_text() noexcept;
 
-}  // namespace rdmaboot::ndd
+}  // namespace rdmaboot::program
