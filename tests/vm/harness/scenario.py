@@ -10,7 +10,7 @@ from .images import RELEASES
 
 SCENARIOS = HERE / "scenarios"
 KEYS = {
-    "images", "variant", "packages", "timeout", "cmdline", "boots", "shutdown", "pool", "debs", "payload", "memory",
+    "images", "also", "variant", "packages", "timeout", "cmdline", "boots", "shutdown", "pool", "debs", "payload", "memory",
     "cpus",
 }
 
@@ -22,6 +22,7 @@ class Scenario:
     name: str
     scripts: dict
     images: list
+    also: list = dataclasses.field(default_factory=list)
     variant: str = "rdma-boot"
     packages: tuple = ()
     timeout: int = 120
@@ -76,7 +77,8 @@ def load(name):
             raise HarnessError(f"no scenario {name}: known are {', '.join(names())}")
     found = headers(next(iter(scripts.values())).read_text())
     scenario = Scenario(name, scripts, found.get("images", " ".join(RELEASES)).split())
-    unknown = set(scenario.images) - set(RELEASES)
+    scenario.also = found.get("also", "").split()
+    unknown = set(scenario.images + scenario.also) - set(RELEASES)
     if unknown:
         raise HarnessError(f"{name}: unknown image {', '.join(unknown)}")
     if len(scripts) == 2:

@@ -3,6 +3,7 @@
 # the loaders have ended. When the driver is denied, in either of two ways, nobody waits for what never
 # comes.
 # images: debian13
+# also: debian12
 # timeout: 120
 # boots: 3
 . /vmtest/lib/assert.sh

@@ -2,6 +2,7 @@
 # The table of drivers with an RDMA half says the truth about the kernel that runs here: which modules exist, and which
 # are loaded by an alias of their own and which only by our rules.
 # images: debian13
+# also: debian12
 # timeout: 60
 # payload: tests/data/kernel-modules/*.txt src/device/hardware_table.cpp udev-rules/*.rules
 . /vmtest/lib/assert.sh

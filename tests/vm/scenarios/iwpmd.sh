@@ -2,7 +2,8 @@
 # The iWARP port mapper in one guest: an iWARP device starts it, in its sandbox; listen, connect and close are mapped, with
 # the ports themselves and with reserved ones; a restart keeps live mappings; a host without a port mapper costs a connect
 # no time; with the last device it stops.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # timeout: 120
 . /vmtest/lib/assert.sh
 

@@ -2,7 +2,8 @@
 # What udev.md promises to services that cannot handle hot-plug: ordered after systemd-udev-settle.service they find RDMA
 # ready, here for a device that comes late, out of udev's own work at boot; and an RDMA driver in /etc/modules-load.d is
 # loaded by that.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # timeout: 120
 . /vmtest/lib/assert.sh
 

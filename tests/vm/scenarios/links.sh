@@ -1,7 +1,8 @@
 #!/bin/bash
 # Declared links: made before sysinit.target at every boot, made late, followed through renames and lost interfaces,
 # removed with their files; what somebody made by hand is adopted or left alone; what cannot be made is said.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # timeout: 120
 # boots: 2
 # cmdline: systemd.wants=early-interface.service

@@ -2,6 +2,7 @@
 # A module that hangs in its init function during the boot is reported by name, the rest is loaded, the loader ends at its
 # deadline, and sysinit.target goes on. Later runs wait for the module no longer than their own deadline.
 # images: debian12
+# also: debian13
 # timeout: 150
 # cmdline: systemd.wants=rxe-early.service rdma_boot.deadline=8
 . /vmtest/lib/assert.sh

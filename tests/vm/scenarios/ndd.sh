@@ -2,7 +2,8 @@
 # Node descriptions follow devices and host names: set when rdma-ndd says that it is ready, for devices that come later, at
 # a rename, at a new host name; formats from drop-ins; what is wrong in them is told and the rest applies. All of it in
 # the unit's sandbox, and without a wake-up while nothing happens.
-# images: debian12 debian13
+# images: debian13
+# also: debian12
 # timeout: 150
 . /vmtest/lib/assert.sh
 

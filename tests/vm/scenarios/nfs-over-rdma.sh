@@ -2,6 +2,7 @@
 # A file system over NFS and RDMA in fstab, whose link comes up late in the boot: with x-systemd.requires=rdma-online.target
 # it is mounted, and without that the same mount fails.
 # images: debian12
+# also: debian13
 # packages: nfs-kernel-server
 # timeout: 60
 # boots: 2

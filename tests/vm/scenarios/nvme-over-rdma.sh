@@ -2,6 +2,7 @@
 # NVMe over RDMA whose link comes up late in the boot: target and initiator that are ordered after rdma-online.target find
 # each other; a target that is not fails to bind to its address.
 # images: debian13
+# also: debian12
 # packages: nvme-cli
 # timeout: 60
 . /vmtest/lib/assert.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The kernel and the tools of the guest do what all other scenarios need: devices come and go, data passes.
 # images: debian12
+# also: debian13
 # variant: base
 # timeout: 90
 . /vmtest/lib/assert.sh
