@@ -85,7 +85,7 @@ TEST(Declaration, AWrongValueOfWhatTheLinkIsGivesNoLink) {
       {"[Link]\nType=rxe\nNetDev=eth0\n", "expected Name="},
       {"Name=rxe0\nType=rxe\nNetDev=eth0\n", "[Link] before"},
       {"[Network]\nName=rxe0\nType=rxe\nNetDev=eth0\n", "no other section"},
-      {std::string("[Link]\nName=rx\0e0\nType=rxe\nNetDev=eth0\n", 42), "line 2"},
+      {std::string("[Link]\nName=rx\0e0\nType=rxe\nNetDev=eth0\n", 39), "line 2"},
   };
   for (const auto& [text, where] : wrong) {
     const auto file = device::parse_link_file(text, "a.conf");
