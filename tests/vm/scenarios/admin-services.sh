@@ -1,6 +1,7 @@
 #!/bin/bash
 # The two patterns that udev.md gives to admins: WantedBy=rdma-hw.target, for any device and bound to a umad device.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # timeout: 120
 . /vmtest/lib/assert.sh
 

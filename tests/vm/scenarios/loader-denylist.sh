@@ -1,7 +1,8 @@
 #!/bin/bash
 # modprobe.d and module_blacklist= are honoured, a missing module is skipped, and none of that fails the unit; a module the
 # kernel refuses does.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # timeout: 120
 # cmdline: module_blacklist=rdmaboot_test_a
 . /vmtest/lib/assert.sh

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A machine without RDMA: no process of ours is started, at boot or later, and no module is loaded.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # timeout: 90
 # cmdline: trace_event=sched:sched_process_exec trace_buf_size=4M
 . /vmtest/lib/assert.sh

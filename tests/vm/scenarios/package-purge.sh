@@ -1,7 +1,8 @@
 #!/bin/bash
 # The first installation serves a device that is there already; removing stops it; purging leaves no file, no link, no
 # running unit, although modules were loaded and load times recorded in between.
-# images: debian12 debian13
+# images: debian13
+# also: debian12
 # variant: base
 # debs: yes
 # timeout: 400

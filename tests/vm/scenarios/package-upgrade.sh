@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installing the package over itself with a device in use: no module is loaded, not even one that the admin unloaded,
 # nothing is started or stopped, and the device stays served.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # variant: rdma-boot
 # debs: yes
 # timeout: 400
