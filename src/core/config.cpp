@@ -4,19 +4,18 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <filesystem>
 #include <map>
-#include <system_error>
 
+#include <dirent.h>
 #include <ini.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/text.hpp"
+#include "core/unique_handle.hpp"
 
 namespace rdmaboot::core {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// More drop-ins than this in one directory are a mistake; the rest, in the order of the directory,
 /// is not read.
@@ -29,27 +28,26 @@ bool is_mask(const std::string& path) {
   return length >= 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == kNull;
 }
 
+/// Whether there is anything of that name. A link that leads nowhere or in a circle is: whoever
+/// reads it next says what is wrong.
 bool exists(const std::string& path) {
-  return ::access(path.c_str(), F_OK) == 0 || is_mask(path);
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0;
 }
 
-/// Adds the *.conf names of `directory` that no higher layer has taken.
+/// Adds the *.conf names of `directory` that no higher layer has taken. (Not std::filesystem: it
+/// brings all of the C++ library's locales into the helpers that udev waits for.)
 void collect(const std::string& directory, std::map<std::string, std::string>& by_name,
              std::vector<Error>& errors) {
-  std::error_code error;
-  fs::directory_iterator entries(directory, error);
-  if (error) {
-    if (error.value() != ENOENT && error.value() != ENOTDIR) {
-      errors.push_back(fail("list", directory, error.value()).value());
+  const UniqueHandle<DIR, closedir> listing(::opendir(directory.c_str()));
+  if (!listing) {
+    if (errno != ENOENT && errno != ENOTDIR) {
+      errors.push_back(fail("list", directory, errno).value());
     }
     return;
   }
-  for (; entries != fs::directory_iterator(); entries.increment(error)) {
-    if (error) {
-      errors.push_back(fail("list", directory, error.value()).value());
-      return;
-    }
-    const std::string name = entries->path().filename().string();
+  for (errno = 0; const dirent* entry = ::readdir(listing.get()); errno = 0) {
+    const std::string name = entry->d_name;
     if (!name.ends_with(".conf") || name.starts_with('.')) {
       continue;
     }
@@ -59,7 +57,10 @@ void collect(const std::string& directory, std::map<std::string, std::string>& b
                            .value());
       return;
     }
-    by_name.try_emplace(name, entries->path().string());
+    by_name.try_emplace(name, directory + "/" + name);
+  }
+  if (errno != 0) {
+    errors.push_back(fail("list", directory, errno).value());
   }
 }
 

@@ -114,7 +114,7 @@ Result<void> Daemon::take_events() {
 }
 
 void Daemon::read_configuration() {
-  Reading reading = seams_.read_config();
+  device::DescriptionReading reading = seams_.read_config();
   for (const core::Error& error : reading.errors) {
     program::log(Level::kError, error.message());
   }

@@ -23,7 +23,7 @@ namespace rdmaboot::ndd {
 /// The outside world; tests give their own.
 struct Seams {
   std::function<core::Result<std::unique_ptr<os::UeventSource>>()> subscribe;
-  std::function<Reading()> read_config;
+  std::function<device::DescriptionReading()> read_config;
   /// Tells the service manager; a failure is the callee's business.
   std::function<void(std::string_view state)> notify;
   Host* host = nullptr;

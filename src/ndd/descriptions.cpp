@@ -48,7 +48,7 @@ Descriptions::Entry* Descriptions::find(const std::string& name) {
   return found == entries_.end() ? nullptr : &*found;
 }
 
-void Descriptions::use(Config config) {
+void Descriptions::use(device::DescriptionConfig config) {
   config_ = std::move(config);
   for (Entry& entry : entries_) {
     refresh(entry);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/clock.hpp"
-#include "ndd/config.hpp"
+#include "device/description_config.hpp"
 
 namespace rdmaboot::ndd {
 
@@ -45,7 +45,7 @@ enum class Verdict {
 /// What should be written now.
 struct Write {
   std::string device;
-  std::string text;  ///< 1 to kDescriptionLimit bytes
+  std::string text;  ///< 1 to device::kDescriptionLimit bytes
 };
 
 /// Pause before the second attempt; doubled for each further one.
@@ -60,7 +60,7 @@ inline constexpr std::size_t kStatusLimit = 400;
 class Descriptions {
  public:
   /// Takes other formats; devices whose text changes by that are written anew.
-  void use(Config config);
+  void use(device::DescriptionConfig config);
   /// Takes the host name; devices whose text changes by that are written anew.
   void hostname_is(std::string hostname);
   /// Takes the list of all devices: new ones are to be written, those that are not in it are
@@ -95,7 +95,7 @@ class Descriptions {
   void refresh(Entry& entry) const;
   Entry* find(const std::string& name);
 
-  Config config_;
+  device::DescriptionConfig config_;
   std::string hostname_;
   std::vector<Entry> entries_;
 };

@@ -39,7 +39,9 @@ core::Result<int> run(const Options& options) {
   // After the rules, and filtered by the kernel: rules may rename a device, and the events of
   // everything else must not wake a daemon that has nothing to do.
   seams.subscribe = [] { return os::open_udev_monitor("udev", {"infiniband"}, kReceiveBuffer); };
-  seams.read_config = [] { return read_config("", std::getenv("RDMA_NDD_ND_FORMAT")); };
+  seams.read_config = [] {
+    return device::read_description_config("", std::getenv("RDMA_NDD_ND_FORMAT"));
+  };
   seams.notify = notify;
   seams.host = &host;
   seams.clock = &clock;

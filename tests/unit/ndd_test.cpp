@@ -24,10 +24,10 @@
 #include "core/file.hpp"
 #include "core/text.hpp"
 #include "core/unique_handle.hpp"
-#include "ndd/config.hpp"
+#include "device/description_config.hpp"
+#include "device/description_format.hpp"
 #include "ndd/daemon.hpp"
 #include "ndd/descriptions.hpp"
-#include "ndd/format.hpp"
 #include "ndd/host.hpp"
 #include "program/notify.hpp"
 #include "program/rest.hpp"
@@ -40,190 +40,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using ::testing::StartsWith;
 using namespace std::chrono_literals;
-
-std::string expanded(std::string_view format, std::string_view hostname = "node1.example.org",
-                     std::string_view device = "mlx5_0") {
-  return Format::parse(format).value().expand({hostname, device, 7});
-}
-
-std::string complaint(std::string_view format) {
-  const auto parsed = Format::parse(format);
-  return parsed ? "accepted" : parsed.error().detail;
-}
-
-TEST(Format, EachDirectiveStandsForItsValue) {
-  EXPECT_EQ(expanded("%h"), "node1");
-  EXPECT_EQ(expanded("%H"), "node1.example.org");
-  EXPECT_EQ(expanded("%d"), "mlx5_0");
-  EXPECT_EQ(expanded("%i"), "7");
-  EXPECT_EQ(expanded("%%"), "%");
-  EXPECT_EQ(expanded(kDefaultFormat), "node1 mlx5_0");
-  EXPECT_EQ(expanded("rack 3: %h/%d#%i"), "rack 3: node1/mlx5_0#7");
-}
-
-TEST(Format, PercentSignDoesNotMakeADirectiveOfWhatFollows) {
-  EXPECT_EQ(expanded("%%h"), "%h");
-  EXPECT_EQ(expanded("%%%h"), "%node1");
-  EXPECT_EQ(expanded("100%%"), "100%");
-}
-
-TEST(Format, ValuesAreNotReadAsFormats) {
-  EXPECT_EQ(expanded("%h %d", "%d%", "%h"), "%d% %h");
-}
-
-TEST(Format, UnknownDirectiveIsNamedWithItsPosition) {
-  EXPECT_THAT(complaint("%h %x"), StartsWith("position 4: expected one of %h %H %d %i %%"));
-  EXPECT_THAT(complaint("% h"), StartsWith("position 1: "));
-}
-
-TEST(Format, LonePercentSignAtTheEndIsNamedWithItsPosition) {
-  EXPECT_THAT(complaint("%h %d%"), StartsWith("position 6: expected a letter after %"));
-  EXPECT_THAT(complaint("%"), StartsWith("position 1: "));
-  EXPECT_THAT(complaint("%%%"), StartsWith("position 3: "));
-}
-
-TEST(Format, EmptyTooLongAndControlCharactersAreErrors) {
-  EXPECT_THAT(complaint(""), HasSubstr("1 to 128 bytes"));
-  EXPECT_THAT(complaint(std::string(kFormatLimit + 1, 'x')), HasSubstr("1 to 128 bytes"));
-  EXPECT_EQ(complaint(std::string(kFormatLimit, 'x')), "accepted");
-  EXPECT_THAT(complaint("a\nb"), HasSubstr("position 2"));
-}
-
-TEST(Format, UnknownIndexIsShownAsUnknown) {
-  EXPECT_EQ(Format::parse("%i").value().expand({"h", "d", std::nullopt}), "?");
-}
-
-TEST(Format, DescriptionEndsAt64BytesBetweenCharacters) {
-  const std::string a63(63, 'a');
-  EXPECT_EQ(expanded("%H", a63 + "bc"), a63 + "b");
-  EXPECT_EQ(expanded("%H", a63 + "\xc3\xa9"), a63);
-  EXPECT_EQ(expanded("%H", a63.substr(1) + "\xc3\xa9x"), a63.substr(1) + "\xc3\xa9");
-  EXPECT_EQ(expanded("%H", a63.substr(2) + "\xf0\x9f\x98\x80"), a63.substr(2));
-}
-
-TEST(Format, WhatIsNoTextBecomesQuestionMarks) {
-  EXPECT_EQ(expanded("%H",
-                     "a\x01\x7f\xff"
-                     "b"),
-            "a???b");
-  EXPECT_EQ(expanded("%H", "\xc0\xaf"), "??");
-  EXPECT_EQ(expanded("%H", "x\xc3"), "x?");
-}
-
-// ---- configuration
-
-struct Parsed {
-  Config config;
-  std::vector<core::Error> errors;
-};
-
-Parsed parsed(std::string_view text) {
-  Parsed result;
-  parse_config(text, "test.conf", result.config, result.errors);
-  return result;
-}
-
-TEST(Config, MostSpecificLastSectionDecides) {
-  const Parsed all = parsed(
-      "[NodeDescription]\nFormat=general\n"
-      "[Device mlx5_*]\nFormat=five\n[Device mlx5_1]\nFormat=one\n[Device mlx5_[23]]\nFormat=set\n"
-      "[Board MT_00*]\nFormat=board\n");
-  EXPECT_THAT(all.errors, IsEmpty());
-  EXPECT_EQ(all.config.format_for("rxe0", "").text(), "general");
-  EXPECT_EQ(all.config.format_for("mlx5_0", "").text(), "five");
-  EXPECT_EQ(all.config.format_for("mlx5_1", "MT_0001").text(), "one");
-  EXPECT_EQ(all.config.format_for("mlx5_3", "").text(), "set");
-  EXPECT_EQ(all.config.format_for("ibp3s0", "MT_0001").text(), "board");
-}
-
-TEST(Config, DeviceWithoutABoardMatchesNoBoard) {
-  EXPECT_EQ(parsed("[Board *]\nFormat=board\n").config.format_for("rxe0", "").text(),
-            kDefaultFormat);
-}
-
-TEST(Config, EachWrongLineIsNamedAndTheGoodOnesCount) {
-  const Parsed result = parsed(
-      "[NodeDescription]\nFormat=%h\nColour=red\n[Devices]\nFormat=x\n[Device a*]\nFormat=%q\n"
-      "[Device b*]\nFormat=good\nnonsense\n[Device]\nFormat=y\n");
-  std::string all;
-  for (const core::Error& error : result.errors) {
-    all += error.message() + "\n";
-  }
-  EXPECT_THAT(all, HasSubstr("line 3 of test.conf: expected Format="));
-  EXPECT_THAT(all, HasSubstr("line 5 of test.conf: expected [NodeDescription], [Device GLOB]"));
-  EXPECT_THAT(all, HasSubstr("line 7 of test.conf: position 1: expected one of"));
-  EXPECT_THAT(all, HasSubstr("line 10 of test.conf: expected Key=Value"));
-  EXPECT_THAT(all, HasSubstr("line 12 of test.conf: expected [NodeDescription]"));
-  EXPECT_THAT(result.errors, SizeIs(5));
-  EXPECT_EQ(result.config.format_for("a1", "").text(), "%h");
-  EXPECT_EQ(result.config.format_for("b1", "").text(), "good");
-}
-
-TEST(Config, DropInsAddToTheFileInTheOrderOfTheirNames) {
-  const test::TemporaryDirectory root;
-  root.write("etc/rdma/rdma-ndd.conf", "[NodeDescription]\nFormat=file\n[Device a]\nFormat=a1\n");
-  root.write("etc/rdma/rdma-ndd.conf.d/20.conf", "[NodeDescription]\nFormat=twenty\n");
-  root.write("usr/lib/rdma/rdma-ndd.conf.d/10.conf", "[Device a]\nFormat=a2\n");
-  const Reading reading = read_config(root.path(""), nullptr);
-  EXPECT_THAT(reading.errors, IsEmpty());
-  EXPECT_EQ(reading.config.general.text(), "twenty");
-  EXPECT_EQ(reading.config.format_for("a", "").text(), "a2");
-}
-
-TEST(Config, NoFileIsTheDefault) {
-  const test::TemporaryDirectory root;
-  const Reading reading = read_config(root.path(""), nullptr);
-  EXPECT_THAT(reading.errors, IsEmpty());
-  EXPECT_EQ(reading.config.format_for("mlx5_0", "").text(), "%h %d");
-}
-
-TEST(Config, EnvironmentIsTheGeneralFormatAndSectionsStay) {
-  const test::TemporaryDirectory root;
-  root.write("etc/rdma/rdma-ndd.conf", "[NodeDescription]\nFormat=file\n[Device a]\nFormat=a\n");
-  const Reading reading = read_config(root.path(""), "%h only");
-  EXPECT_EQ(reading.config.format_for("b", "").text(), "%h only");
-  EXPECT_EQ(reading.config.format_for("a", "").text(), "a");
-}
-
-TEST(Config, WrongEnvironmentIsNamedAndTheFileCounts) {
-  const test::TemporaryDirectory root;
-  root.write("etc/rdma/rdma-ndd.conf", "[NodeDescription]\nFormat=file\n");
-  const Reading reading = read_config(root.path(""), "%h %");
-  ASSERT_THAT(reading.errors, SizeIs(1));
-  EXPECT_THAT(reading.errors[0].message(), HasSubstr("RDMA_NDD_ND_FORMAT: position 4"));
-  EXPECT_EQ(reading.config.general.text(), "file");
-}
-
-TEST(Config, TooLargeUnreadableAndSelfReferringFilesAreNamedAndTheRestCounts) {
-  const test::TemporaryDirectory root;
-  root.write("etc/rdma/rdma-ndd.conf", "[NodeDescription]\nFormat=file\n");
-  root.write("etc/rdma/rdma-ndd.conf.d/10.conf", std::string(10U << 20U, '#'));
-  root.make_directory("etc/rdma/rdma-ndd.conf.d/20.conf");
-  root.link("30.conf", "etc/rdma/rdma-ndd.conf.d/30.conf");
-  const Reading reading = read_config(root.path(""), nullptr);
-  EXPECT_EQ(reading.config.general.text(), "file");
-  std::string all;
-  for (const core::Error& error : reading.errors) {
-    all += error.message() + "\n";
-  }
-  EXPECT_THAT(all, HasSubstr("10.conf: File too large"));
-  EXPECT_THAT(all, HasSubstr("20.conf: Is a directory"));
-  EXPECT_THAT(all, HasSubstr("30.conf: Too many levels of symbolic links"));
-}
-
-TEST(Config, CountlessErrorsAreBounded) {
-  const test::TemporaryDirectory root;
-  std::string text = "[NodeDescription]\n";
-  for (int line = 0; line < 1000; ++line) {
-    text += "Wrong=1\n";
-  }
-  root.write("etc/rdma/rdma-ndd.conf", text);
-  const Reading reading = read_config(root.path(""), nullptr);
-  ASSERT_THAT(reading.errors, SizeIs(kMostErrors + 1));
-  EXPECT_THAT(reading.errors.back().message(), HasSubstr("980 more"));
-}
 
 // ---- what to write next
 
@@ -273,7 +90,7 @@ TEST(Descriptions, RenamedDeviceIsFollowedByItsIndex) {
 
 TEST(Descriptions, RenameOfADeviceWhoseTextDoesNotNameItWritesNothing) {
   Descriptions descriptions = on_host({{"mlx5_0", 1, ""}});
-  descriptions.use({Format::parse("%h").value(), {}});
+  descriptions.use({device::DescriptionFormat::parse("%h").value(), {}});
   EXPECT_THAT(write_all(descriptions), ElementsAre("mlx5_0=n1"));
   descriptions.devices_are({{"ibp3s0", 1, ""}});
   EXPECT_THAT(write_all(descriptions), IsEmpty());
@@ -281,7 +98,7 @@ TEST(Descriptions, RenameOfADeviceWhoseTextDoesNotNameItWritesNothing) {
 
 TEST(Descriptions, RenameDuringAPauseKeepsTheAttempts) {
   Descriptions descriptions = on_host({{"a", 1, ""}});
-  descriptions.use({Format::parse("%h").value(), {}});
+  descriptions.use({device::DescriptionFormat::parse("%h").value(), {}});
   descriptions.record(*descriptions.next(0us), Outcome::kBusy, 0us);
   descriptions.devices_are({{"b", 1, ""}});
   EXPECT_FALSE(descriptions.next(kFirstPause - 1us));
@@ -352,7 +169,7 @@ TEST(Descriptions, FailureIsNotRepeatedByItselfButByANewText) {
 
 TEST(Descriptions, NothingIsWrittenWhereTheTextWouldBeEmpty) {
   Descriptions descriptions;
-  descriptions.use({Format::parse("%h").value(), {}});
+  descriptions.use({device::DescriptionFormat::parse("%h").value(), {}});
   descriptions.devices_are({{"a", 1, ""}});
   EXPECT_FALSE(descriptions.next(0us));
   descriptions.hostname_is("n1");
@@ -458,8 +275,8 @@ struct World {
       return made;
     };
     seams.read_config = [this] {
-      Reading reading;
-      reading.config.general = Format::parse(format).value();
+      device::DescriptionReading reading;
+      reading.config.general = device::DescriptionFormat::parse(format).value();
       return reading;
     };
     seams.notify = [this](std::string_view state) {

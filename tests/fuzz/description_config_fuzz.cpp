@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// link: ndd-policy
 //
 // rdma-ndd.conf: whatever the bytes, rules are bounded, every error names the file, and every
 // device has a format.
@@ -7,15 +6,15 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "ndd/config.hpp"
+#include "device/description_config.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rdmaboot;
-  ndd::Config config;
+  device::DescriptionConfig config;
   std::vector<core::Error> errors;
-  ndd::parse_config(std::string_view(reinterpret_cast<const char*>(data), size), "fuzz.conf",
-                    config, errors);
-  if (config.rules.size() > ndd::kMostRules) {
+  device::parse_description_config(std::string_view(reinterpret_cast<const char*>(data), size),
+                                   "fuzz.conf", config, errors);
+  if (config.rules.size() > device::kMostDescriptionRules) {
     std::abort();
   }
   for (const core::Error& error : errors) {
@@ -23,8 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       std::abort();
     }
   }
-  for (const ndd::Rule& rule : config.rules) {
-    if (rule.pattern.empty() || rule.pattern.size() > ndd::kPatternLimit) {
+  for (const device::DescriptionRule& rule : config.rules) {
+    if (rule.pattern.empty() || rule.pattern.size() > device::kDescriptionPatternLimit) {
       std::abort();
     }
   }

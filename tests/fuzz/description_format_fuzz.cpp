@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// link: ndd-policy
 //
 // Formats: first line the format, second the host name, the rest the device. Whatever the bytes, a
 // description is at most 64 bytes of printable text, and an error names a position or a length.
@@ -8,7 +7,7 @@
 #include <string_view>
 
 #include "core/text.hpp"
-#include "ndd/format.hpp"
+#include "device/description_format.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rdmaboot;
@@ -20,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   };
   const std::string_view text = line();
   const std::string_view hostname = line();
-  const auto format = ndd::Format::parse(text);
+  const auto format = device::DescriptionFormat::parse(text);
   if (!format) {
     const std::string& detail = format.error().detail;
     if (detail.find("position") == std::string::npos && detail.find("bytes") == std::string::npos) {
@@ -29,8 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const std::string description = format->expand({hostname, rest, std::nullopt});
-  if (description.size() > ndd::kDescriptionLimit ||
-      core::printable(description, ndd::kDescriptionLimit) != description) {
+  if (description.size() > device::kDescriptionLimit ||
+      core::printable(description, device::kDescriptionLimit) != description) {
     std::abort();
   }
   return 0;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "ndd/format.hpp"
+#include "device/description_format.hpp"
 
 #include <algorithm>
 
 #include "core/text.hpp"
 
-namespace rdmaboot::ndd {
+namespace rdmaboot::device {
 namespace {
 
 using core::fail;
@@ -35,10 +35,10 @@ std::string description_of(std::string_view text) {
 
 }  // namespace
 
-core::Result<Format> Format::parse(std::string_view text) {
-  if (text.empty() || text.size() > kFormatLimit) {
-    return fail("read format", text.substr(0, kFormatLimit), 0,
-                "expected 1 to " + std::to_string(kFormatLimit) + " bytes");
+core::Result<DescriptionFormat> DescriptionFormat::parse(std::string_view text) {
+  if (text.empty() || text.size() > kDescriptionFormatLimit) {
+    return fail("read format", text.substr(0, kDescriptionFormatLimit), 0,
+                "expected 1 to " + std::to_string(kDescriptionFormatLimit) + " bytes");
   }
   for (std::size_t at = 0; at < text.size(); ++at) {
     const std::string position = "position " + std::to_string(at + 1) + ": ";
@@ -57,10 +57,10 @@ core::Result<Format> Format::parse(std::string_view text) {
     }
     ++at;
   }
-  return Format(std::string(text));
+  return DescriptionFormat(std::string(text));
 }
 
-std::string Format::expand(const FormatValues& values) const {
+std::string DescriptionFormat::expand(const DescriptionValues& values) const {
   std::string out;
   for (std::size_t at = 0; at < text_.size(); ++at) {
     if (text_[at] != '%' || at + 1 == text_.size()) {
@@ -88,4 +88,4 @@ std::string Format::expand(const FormatValues& values) const {
   return description_of(out);
 }
 
-}  // namespace rdmaboot::ndd
+}  // namespace rdmaboot::device
