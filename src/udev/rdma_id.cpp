@@ -17,6 +17,8 @@
 #include "core/file.hpp"
 #include "core/text.hpp"
 #include "core/unique_handle.hpp"
+#include "device/description_config.hpp"
+#include "udev/node_description.hpp"
 
 namespace rdmaboot::udev {
 namespace {
@@ -95,6 +97,21 @@ Result<std::vector<device::LinkLayer>> read_link_layers(const std::string& ports
     links.push_back(*link);
   }
   return links;
+}
+
+/// The description that the host's configuration gives the device. What is wrong in the
+/// configuration is rdma-ndd's to tell; what is good in it applies.
+std::optional<Property> describe(const IdRequest& request, const IdFacts& facts,
+                                 const std::optional<os::NetlinkDevice>& netlink) {
+  DescriptionFacts described;
+  described.hostname = core::trim(optional_attribute(request.root + "/proc/sys/kernel/hostname"));
+  described.device = last_component(request.device);
+  described.board_id = core::trim(facts.board_id);
+  if (netlink) {
+    described.index = netlink->index;
+  }
+  const auto reading = device::read_description_config(request.root, nullptr);
+  return description_property(reading.config, described);
 }
 
 }  // namespace
@@ -191,7 +208,11 @@ Result<std::string> identify(const IdRequest& request) {
   if (!facts) {
     return tl::make_unexpected(facts.error());
   }
-  return format_properties(id_properties(*facts));
+  std::vector<Property> properties = id_properties(*facts);
+  if (auto description = describe(request, *facts, netlink)) {
+    properties.push_back(std::move(*description));
+  }
+  return format_properties(properties);
 }
 
 }  // namespace rdmaboot::udev

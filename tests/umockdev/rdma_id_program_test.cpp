@@ -7,6 +7,7 @@
 #include <string>
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -60,7 +61,8 @@ TEST(RdmaIdProgram, PrintsPropertiesForANameADevpathAndTheEnvironment) {
         "DEVPATH=" + devpath + " " + in_testbed("mlx5-ib", "")}) {
     const Ended ended = run(command);
     EXPECT_EQ(ended.status, 0) << command;
-    EXPECT_EQ(ended.output, kMlx5Lines) << command;
+    // What follows depends on this machine's name.
+    EXPECT_THAT(ended.output, ::testing::StartsWith(kMlx5Lines)) << command;
   }
 }
 

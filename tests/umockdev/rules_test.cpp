@@ -384,6 +384,54 @@ TEST(Rules, OnlyADeviceWithADescriptionWantsTheDaemon) {
   EXPECT_THAT(without->wants(), Not(::testing::Contains("rdma-ndd.service")));
 }
 
+// udev from 257 on does not write to sysfs in a simulation.
+#define SKIP_WHERE_ATTRIBUTES_ARE_SKIPPED(outcome)                                  \
+  if ((outcome).text.find("kipping writing") != std::string::npos ||                \
+      (outcome).text.find("kipping execution of") != std::string::npos) {           \
+    GTEST_SKIP() << "this udevadm does not write attributes, the VM scenario does"; \
+  }
+
+constexpr const char* kSoft = "/devices/virtual/infiniband/foo0";
+
+TEST(DescriptionRule, NewAndRenamedDevicesAreDescribedByUdev) {
+  for (const char* const action : {"add", "move"}) {
+    SIMULATE_OR_SKIP(outcome, recording("rxe"), kSoft, action);
+    SKIP_WHERE_ATTRIBUTES_ARE_SKIPPED(*outcome);
+    EXPECT_THAT(outcome->text, HasSubstr("\ndescribed vm1 foo0\n")) << action;
+    EXPECT_THAT(outcome->wants(), ::testing::Contains("rdma-ndd.service"));
+  }
+  SIMULATE_OR_SKIP(change, recording("rxe"), kSoft, "change");
+  EXPECT_THAT(change->text, Not(HasSubstr("\ndescribed vm1"))) << "the daemon's business";
+}
+
+TEST(DescriptionRule, TextIsNotReadAsAPattern) {
+  const test::TemporaryDirectory directory;
+  // udev would put the device's name for $kernel and %k.
+  directory.write("hostname", "a$kernel%k$$");
+  SIMULATE_OR_SKIP(outcome, recording("rxe") + " " + directory.path("hostname"), kSoft, "add");
+  SKIP_WHERE_ATTRIBUTES_ARE_SKIPPED(*outcome);
+  EXPECT_THAT(outcome->text, HasSubstr("\ndescribed a$kernel%k$$ foo0\n"));
+}
+
+TEST(DescriptionRule, HostWithoutANameDeviceToBeRenamedAndAdminsServiceAreLeftToTheDaemon) {
+  const test::TemporaryDirectory directory;
+  const std::string rxe = recording("rxe") + " ";
+  for (const char* const name : {"localhost", "(none)", ""}) {
+    directory.write("hostname", name);
+    SIMULATE_OR_SKIP(outcome, rxe + directory.path("hostname"), kSoft, "add");
+    EXPECT_THAT(outcome->text, Not(HasSubstr("described " + std::string(name) + " foo0")));
+  }
+  directory.link("/dev/null", "rdma-ndd.service");
+  directory.write("drop-in/rdma-ndd.service.d/format.conf",
+                  "[Service]\nEnvironment=RDMA_NDD_ND_FORMAT=x\n");
+  for (const char* const own : {"rdma-ndd.service", "drop-in/rdma-ndd.service.d"}) {
+    SIMULATE_OR_SKIP(outcome, rxe + directory.path(own), kSoft, "add");
+    EXPECT_THAT(outcome->text, Not(HasSubstr("described vm1"))) << own;
+  }
+  SIMULATE_OR_SKIP(renamed, recording("mlx5-ib"), kMlx5Ib, "add");
+  EXPECT_THAT(renamed->text, Not(HasSubstr("described vm1")));
+}
+
 TEST(Rules, DeviceThatIsAlreadyGoneStillHasItsTargetAndNoProtocol) {
   const test::TemporaryDirectory directory;
   directory.write("machine.umockdev",

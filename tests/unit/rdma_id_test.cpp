@@ -11,6 +11,7 @@
 #include "netlink_messages.hpp"
 #include "recorded_tree.hpp"
 #include "udev/id_properties.hpp"
+#include "udev/node_description.hpp"
 
 namespace rdmaboot::udev {
 namespace {
@@ -227,6 +228,49 @@ TEST(PropertyValue, HostileAttributeCannotAddAProperty) {
              "x\nSYSTEMD_WANTS=evil.service\n");
   EXPECT_THAT(properties_of(tree, "mlx5_0"),
               IsSupersetOf({Pair("ID_RDMA_BOARD_ID", "x_SYSTEMD_WANTS=evil.service")}));
+}
+
+device::DescriptionConfig formats(std::string_view text) {
+  device::DescriptionConfig config;
+  std::vector<core::Error> errors;
+  parse_description_config(text, "test.conf", config, errors);
+  EXPECT_TRUE(errors.empty());
+  return config;
+}
+
+TEST(FirstDescription, IsWhatTheConfigurationGivesTheDevice) {
+  const auto config = formats(
+      "[NodeDescription]\nFormat=%H %i\n[Device rxe*]\nFormat=soft %d\n[Board MT*]\nFormat=%h b\n");
+  EXPECT_EQ(description_property({}, {"n1.example.org", "mlx5_0", 3, ""})->second, "\"n1 mlx5_0\"");
+  EXPECT_EQ(description_property(config, {"n1.example.org", "mlx5_0", 3, ""})->second,
+            "\"n1.example.org 3\"");
+  EXPECT_EQ(description_property(config, {"n1", "rxe0", 3, ""})->second, "\"soft rxe0\"");
+  EXPECT_EQ(description_property(config, {"n1", "mlx5_0", 3, "MT_1"})->second, "\"n1 b\"");
+  EXPECT_EQ(description_property({}, {"n1", "mlx5_0", 3, ""})->first, kDescriptionProperty);
+}
+
+TEST(FirstDescription, HostWithoutANameIsLeftToTheDaemon) {
+  for (const char* name : {"", "(none)", "localhost", "localhost.localdomain"}) {
+    EXPECT_EQ(description_property({}, {name, "mlx5_0", 3, ""}), std::nullopt) << name;
+  }
+  EXPECT_TRUE(description_property({}, {"localhosts", "mlx5_0", 3, ""}));
+}
+
+TEST(FirstDescription, TextThatUdevMightChangeIsLeftToTheDaemon) {
+  for (const char* name : {"K\xc3\xb6ln", "a\"b", "a\\x20"}) {
+    EXPECT_EQ(description_property({}, {name, "mlx5_0", 3, ""}), std::nullopt) << name;
+  }
+  const auto spaces = description_property(formats("[NodeDescription]\nFormat=%h $kernel %%k\n"),
+                                           {"n1", "mlx5_0", 3, ""});
+  EXPECT_EQ(spaces->second, "\"n1 $kernel %k\"");
+}
+
+TEST(FirstDescription, WrongConfigurationIsTheDaemonsToTellAndTheRestApplies) {
+  const RecordedTree tree({"siw"});
+  tree.write("proc/sys/kernel/hostname", "n1.example.org\n");
+  tree.write("etc/rdma/rdma-ndd.conf", "[NodeDescription]\nFormat=%H\nFormat=%q\nnonsense\n");
+  EXPECT_THAT(*identify({tree.path(""), "siw0"}),
+              ::testing::EndsWith("\n.RDMA_NODE_DESCRIPTION=\"n1.example.org\"\n"));
 }
 
 core::Result<IdRequest> parse(std::vector<const char*> arguments, const char* devpath = nullptr) {
