@@ -10,16 +10,15 @@ import time
 
 import tracing
 
-UNIT = "rdma-load-modules@rdma.service"
 PROBE = "/etc/systemd/system/bench-probe.service"
 PROGRAM = "/bin/true"
 # What starts and ends the program; everything else in the section is the sandbox.
-NOT_SANDBOX = ("Type", "RemainAfterExit", "ExecStart", "Timeout", "KillMode", "NotifyAccess")
+NOT_SANDBOX = ("Type", "RemainAfterExit", "Exec", "Restart", "Timeout", "KillMode", "NotifyAccess")
 
 
 def settings():
     """The sandbox of the unit: groups of lines with one name (a list may be built by several lines)."""
-    text = subprocess.run(["systemctl", "cat", UNIT], check=True, stdout=subprocess.PIPE, text=True).stdout
+    text = subprocess.run(["systemctl", "cat", os.environ["VMTEST_UNIT"]], check=True, stdout=subprocess.PIPE, text=True).stdout
     section, groups = "", {}
     for line in text.splitlines():
         line = line.strip()

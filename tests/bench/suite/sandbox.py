@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the loader's sandbox costs: from PID 1's fork to the exec of the program, setting by setting."""
+"""What the loader's sandbox (or, with --only, that of another unit) costs: from PID 1's fork to the exec of the program,
+setting by setting."""
 
 from . import report, stats
 from .guests import Guests, Variant
 
+UNIT = "rdma-load-modules@rdma.service"
 RUNS = 5
 # 50 starts a run at less than 2 s each.
 SECONDS_A_RUN = 120
@@ -18,7 +20,8 @@ def measure(options):
     """Boots one guest and does everything in it."""
     runs = 1 if options.smoke else options.runs or RUNS
     with Guests("sandbox", options) as guests:
-        arguments = {"runs": runs, "smoke": int(options.smoke)}
+        unit = options.only or UNIT
+        arguments = {"runs": runs, "smoke": int(options.smoke), "unit": unit}
         raw = guests.boot("sandbox", Variant("rdma-boot"), arguments, 60 + runs * SECONDS_A_RUN)
     middle = {name: stats.median(values) for name, values in raw["times"].items()}
     figures = {"bare_ms": round(middle["nothing"], 1), "sandbox_ms": round(middle["everything"], 1)}
@@ -30,7 +33,7 @@ def measure(options):
         rows.append([f"`{name}`", alone, saved])
     body = "\n".join(
         [
-            "The settings of `rdma-load-modules@.service`, around `/bin/true`; ms, median (min-max), then differences of medians:",
+            f"The settings of `{unit}`, around `/bin/true`; ms, median (min-max), then differences of medians:",
             "what a setting adds when it is the only one, and what leaving it out saves.\n",
             report.table(["setting", "alone", "all but this"], rows),
             "\nWhat bounds it: the emulated processor builds one system call filter after the other (each for the machine's",
