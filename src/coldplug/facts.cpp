@@ -93,9 +93,11 @@ void read_pci_functions(const std::string& root, const Outside& outside, Facts& 
 void read_declared_links(const std::string& root, const Outside& outside, Reading& reading) {
   device::DeclaredLinks declared = device::read_declared_links(root);
   std::move(declared.errors.begin(), declared.errors.end(), std::back_inserter(reading.errors));
+  const std::vector<std::string> refused =
+      names_in(root + std::string(device::kRefusedLinksDirectory));
   for (const device::DeclaredLink& link : declared.links) {
-    // rdma-link cannot make it without the module, so it will not come.
-    if (link.wait_at_boot &&
+    // rdma-link has tried, or cannot make it without the module: it will not come.
+    if (link.wait_at_boot && !std::binary_search(refused.begin(), refused.end(), link.name) &&
         outside.module_state(std::string(device::module_of(link.type))) != Driver::kNeverComes) {
       reading.facts.links.push_back({link.name, link.file});
     }

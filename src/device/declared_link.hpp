@@ -56,6 +56,11 @@ struct LinkFile {
   std::vector<core::Error> errors;
 };
 
+/// rdma-link's word that a declared link cannot be made, one file of its name each, so that the
+/// boot does not wait for it. As long as the machine is up; a file goes when its link is made after
+/// all.
+inline constexpr std::string_view kRefusedLinksDirectory = "/run/rdma-boot/refused-links";
+
 /// Longest name of an RDMA device (bytes): IB_DEVICE_NAME_MAX of the kernel without its NUL.
 inline constexpr std::size_t kLongestLinkName = 63;
 /// Errors that are told of one file; the rest is counted.

@@ -14,7 +14,7 @@ namespace rdmaboot::link {
 namespace {
 
 constexpr const char* kHelp =
-    "rdma-link apply [INTERFACE]\n"
+    "rdma-link apply [--if-changed | INTERFACE]\n"
     "rdma-link list [--json]\n"
     "rdma-link check [--root=DIR]\n"
     "Makes the soft-RoCE and soft-iWARP links that links.d/*.conf declare.\n\n"
@@ -22,6 +22,7 @@ constexpr const char* kHelp =
     "                  with INTERFACE (a name or its path in sysfs) only there\n"
     "  list            print each link and how it stands\n"
     "  check           read the declarations and print what is wrong in them\n\n"
+    "  --if-changed    with apply: do nothing if the declarations are those of the last time\n"
     "  --json          with list: print JSON\n"
     "  --root=DIR      with check: read the tree of another machine\n"
     "  --help          print this\n"
@@ -47,6 +48,9 @@ core::Result<Options> check_together(Options options, int words) {
   if (words > (options.verb == Verb::kApply ? 2 : 1)) {
     return core::fail("read arguments", "", 0, "expected fewer, see --help");
   }
+  if (options.if_changed && (options.verb != Verb::kApply || words > 1)) {
+    return core::fail("read option", "--if-changed", 0, "expected together with apply alone");
+  }
   if (options.json && options.verb != Verb::kList) {
     return core::fail("read option", "--json", 0, "expected together with list");
   }
@@ -60,7 +64,8 @@ core::Result<Options> check_together(Options options, int words) {
 
 core::Result<Options> parse_options(int argc, char** argv) {
   Options options;
-  const std::array<option, 5> known = {{{"json", no_argument, nullptr, 'j'},
+  const std::array<option, 6> known = {{{"if-changed", no_argument, nullptr, 'c'},
+                                        {"json", no_argument, nullptr, 'j'},
                                         {"root", required_argument, nullptr, 'r'},
                                         {"help", no_argument, nullptr, 'h'},
                                         {"version", no_argument, nullptr, 'v'},
@@ -70,6 +75,9 @@ core::Result<Options> parse_options(int argc, char** argv) {
   int choice = 0;
   while ((choice = ::getopt_long(argc, argv, "", known.data(), nullptr)) != -1) {
     switch (choice) {
+      case 'c':
+        options.if_changed = true;
+        break;
       case 'j':
         options.json = true;
         break;

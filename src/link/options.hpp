@@ -11,9 +11,10 @@ enum class Verb { kApply, kList, kCheck };
 
 struct Options {
   Verb verb = Verb::kApply;
-  std::string netdev;  ///< with kApply: only this interface's links; empty means all
-  bool json = false;   ///< with kList
-  std::string root;    ///< with kCheck: the declarations of another machine's tree
+  std::string netdev;       ///< with kApply: only this interface's links; empty means all
+  bool if_changed = false;  ///< with kApply: only if the declarations are others than last time
+  bool json = false;        ///< with kList
+  std::string root;         ///< with kCheck: the declarations of another machine's tree
 };
 
 /// Reads the command line. --help and --version print and end the program with status 0.

@@ -49,6 +49,9 @@ class Worker {
     std::pair<std::size_t, std::size_t> done;
     for (int round = 0; round < kMostRounds; ++round) {
       device::DeclaredLinks declared = device::read_declared_links("");
+      if (options_.if_changed && store_.last_applied() == declared.fingerprint) {
+        return 0;
+      }
       // systemd does not start a unit again whose program still runs: what changes meanwhile is
       // ours to see.
       const std::pair now(declared.fingerprint, Machine::interfaces_fingerprint());
@@ -65,6 +68,9 @@ class Worker {
       if (auto worked = work(std::move(declared)); !worked) {
         return tl::make_unexpected(worked.error());
       }
+    }
+    if (options_.netdev.empty()) {
+      note(store_.applied(done.first));
     }
     return failed_ ? 1 : 0;
   }
@@ -97,6 +103,13 @@ class Worker {
     for (const core::Error& error : state.errors) {
       tell_once(error);
     }
+    if (options_.netdev.empty()) {
+      std::set<std::string> names;
+      for (const device::DeclaredLink& link : declared.links) {
+        names.insert(link.name);
+      }
+      note(store_.accept_all_but(names));
+    }
     auto facts = machine_.facts(std::move(declared), std::move(state.made));
     if (!facts) {
       return tl::make_unexpected(facts.error());
@@ -110,6 +123,9 @@ class Worker {
   }
 
   void take(const Step& step) {
+    if (step.action != Action::kRefuse && step.action != Action::kCreate) {
+      note(store_.accept(step.link));
+    }
     switch (step.action) {
       case Action::kDelete:
         remove(step);
@@ -129,6 +145,7 @@ class Worker {
         break;
       case Action::kRefuse:
         failed_ = true;
+        note(store_.refuse(step.link, step.reason));
         tell(Level::kError, step,
              described(step) + " (" + step.file + ") cannot be made: " + step.reason);
         break;
@@ -146,9 +163,11 @@ class Worker {
       return;
     }
     if (!made) {
+      note(store_.refuse(step.link, made.error().message()));
       check(step, tl::make_unexpected(made.error()));
       return;
     }
+    note(store_.accept(step.link));
     tell(Level::kInfo, step,
          "made " + described(step) + " (" + step.file +
              (step.reason.empty() ? ")" : "; " + step.reason + ")"));
@@ -170,6 +189,13 @@ class Worker {
     if (!result) {
       failed_ = true;
       tell(Level::kError, step, result.error().message());
+    }
+  }
+
+  /// For notes that only spare others a wait.
+  void note(const Result<void>& result) {
+    if (!result) {
+      tell_once(result.error());
     }
   }
 

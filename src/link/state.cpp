@@ -23,6 +23,15 @@ using core::Result;
 constexpr std::string_view kSection = "Made";
 /// More files than this are not looked at; nobody declares as many links.
 constexpr std::size_t kMostLinks = 4096;
+/// No name of a link: read() passes over files with a dot in front.
+constexpr const char* kApplied = "/.applied";
+
+Result<void> remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return core::fail("remove", path, errno);
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -112,12 +121,45 @@ Result<void> StateStore::write(const MadeLink& made) const {
   return core::replace_file(directory_ + "/" + made.name, encode(made));
 }
 
-Result<void> StateStore::forget(const std::string& name) const {
-  const std::string path = directory_ + "/" + name;
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-    return core::fail("remove", path, errno);
+Result<void> StateStore::refuse(const std::string& name, std::string_view reason) const {
+  std::error_code error;
+  fs::create_directories(refused_, error);
+  if (error) {
+    return core::fail("make", refused_, error.value());
+  }
+  return core::replace_file(refused_ + "/" + name, std::string(reason) + "\n");
+}
+
+Result<void> StateStore::accept(const std::string& name) const {
+  return remove_file(refused_ + "/" + name);
+}
+
+Result<void> StateStore::accept_all_but(const std::set<std::string>& names) const {
+  std::error_code error;
+  for (fs::directory_iterator at(refused_, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (names.contains(name)) {
+      continue;
+    }
+    if (auto accepted = accept(name); !accepted) {
+      return accepted;
+    }
   }
   return {};
+}
+
+Result<void> StateStore::applied(std::size_t fingerprint) const {
+  return core::replace_file(directory_ + kApplied, std::to_string(fingerprint) + "\n");
+}
+
+std::optional<std::size_t> StateStore::last_applied() const {
+  const auto text = core::read_file(directory_ + kApplied);
+  return text ? core::parse_number<std::size_t>(core::trim(*text)) : std::nullopt;
+}
+
+Result<void> StateStore::forget(const std::string& name) const {
+  return remove_file(directory_ + "/" + name);
 }
 
 }  // namespace rdmaboot::link

@@ -4,6 +4,9 @@
 // What rdma-link made, written down in one file a link below /run, so that a later run removes what
 // is not declared any more, and never what somebody else made.
 
+#include <cstddef>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +35,9 @@ struct State {
 /// The directory as a store. Not thread-safe; processes take turns by lock().
 class StateStore {
  public:
-  explicit StateStore(std::string directory = std::string(kStateDirectory))
-      : directory_(std::move(directory)) {}
+  explicit StateStore(std::string directory = std::string(kStateDirectory),
+                      std::string refused = std::string(device::kRefusedLinksDirectory))
+      : directory_(std::move(directory)), refused_(std::move(refused)) {}
 
   /// Makes the directory and waits until no other process works on links; until the result is
   /// closed none will. Errors: errno of mkdir, open or flock.
@@ -44,9 +48,22 @@ class StateStore {
   [[nodiscard]] core::Result<void> write(const MadeLink& made) const;
   /// Forgets a link. Errors: errno of unlink; a file that is not there is none.
   [[nodiscard]] core::Result<void> forget(const std::string& name) const;
+  /// Writes down that a link cannot be made, for rdma-coldplug. Errors: as core::replace_file(),
+  /// and of making the directory.
+  [[nodiscard]] core::Result<void> refuse(const std::string& name, std::string_view reason) const;
+  /// Takes that back. Errors: errno of unlink; a link that was not refused is none.
+  [[nodiscard]] core::Result<void> accept(const std::string& name) const;
+  /// Takes it back for all links but these. Errors: as accept().
+  [[nodiscard]] core::Result<void> accept_all_but(const std::set<std::string>& names) const;
+  /// Writes down which declarations all links were worked on by (DeclaredLinks::fingerprint).
+  /// Errors: as core::replace_file().
+  [[nodiscard]] core::Result<void> applied(std::size_t fingerprint) const;
+  /// What was written down so last; nothing if nobody did.
+  [[nodiscard]] std::optional<std::size_t> last_applied() const;
 
  private:
   std::string directory_;
+  std::string refused_;
 };
 
 }  // namespace rdmaboot::link

@@ -158,6 +158,15 @@ TEST(StillToCome, ALinkThatCannotBeMadeOrNeedNotBeThereIsNotWaitedFor) {
               ElementsAre(HasSubstr("siw0")));
 }
 
+TEST(StillToCome, ALinkThatTheKernelRefusedIsNotWaitedFor) {
+  const TemporaryDirectory tree;
+  tree.write("etc/rdma/links.d/10-a.conf", "[Link]\nName=rxe0\nType=rxe\nNetDev=eth0\n");
+  tree.write("etc/rdma/links.d/20-b.conf", "[Link]\nName=rxe1\nType=rxe\nNetDev=eth1\n");
+  tree.write("run/rdma-boot/refused-links/rxe0", "the kernel says no\n");
+  EXPECT_THAT(pending(tree, outside({{"rdma_rxe", Driver::kDone}})),
+              ElementsAre(HasSubstr("rxe1")));
+}
+
 TEST(StillToCome, ADeviceIsWaitedForUntilSystemdKnowsIt) {
   const TemporaryDirectory tree;
   tree.make_directory("sys/devices/virtual/infiniband/rxe0");

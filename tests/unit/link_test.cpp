@@ -451,6 +451,34 @@ TEST(State, ADamagedFileIsToldAndLeft) {
   EXPECT_EQ(state.made[0].name, "rxe2");
 }
 
+TEST(State, ARefusedLinkIsToldUntilItIsThere) {
+  const TemporaryDirectory directory;
+  const StateStore store(directory.path("links"), directory.path("run/refused"));
+  EXPECT_TRUE(store.accept("rxe0")) << "was not refused";
+  ASSERT_TRUE(store.refuse("rxe0", "the kernel says no"));
+  EXPECT_EQ(*core::read_file(directory.path("run/refused/rxe0")), "the kernel says no\n");
+  ASSERT_TRUE(store.accept("rxe0"));
+  EXPECT_FALSE(core::read_file(directory.path("run/refused/rxe0")));
+  ASSERT_TRUE(store.refuse("rxe0", "x"));
+  ASSERT_TRUE(store.refuse("rxe1", "x"));
+  ASSERT_TRUE(store.accept_all_but({"rxe1", "rxe2"}));
+  EXPECT_FALSE(core::read_file(directory.path("run/refused/rxe0"))) << "not declared any more";
+  EXPECT_TRUE(core::read_file(directory.path("run/refused/rxe1")));
+}
+
+TEST(State, TheDeclarationsOfTheLastRunAreRememberedBesideTheLinks) {
+  const TemporaryDirectory directory;
+  const StateStore store(directory.path("links"));
+  EXPECT_EQ(store.last_applied(), std::nullopt);
+  ASSERT_TRUE(store.lock());
+  ASSERT_TRUE(store.applied(SIZE_MAX));
+  EXPECT_EQ(store.last_applied(), SIZE_MAX);
+  EXPECT_THAT(store.read().made, IsEmpty());
+  EXPECT_THAT(store.read().errors, IsEmpty());
+  directory.write("links/.applied", "nonsense");
+  EXPECT_EQ(store.last_applied(), std::nullopt);
+}
+
 TEST(Show, TextHasALineALinkAndJsonTheSame) {
   Facts facts = machine({declared("rxe0", "eth0"), declared("siw0", "eth0", SoftLinkType::kSiw)});
   facts.devices = {rxe(5, "rxe0", "eth0")};
@@ -481,6 +509,9 @@ TEST(Options, VerbsAndTheirOptionsAreTakenAndOthersNamed) {
   };
   EXPECT_EQ(parse({"apply"})->netdev, "");
   EXPECT_EQ(parse({"apply", "eth0"})->netdev, "eth0");
+  EXPECT_TRUE(parse({"apply", "--if-changed"})->if_changed);
+  EXPECT_THAT(parse({"apply", "--if-changed", "eth0"}).error().message(), HasSubstr("alone"));
+  EXPECT_THAT(parse({"list", "--if-changed"}).error().message(), HasSubstr("--if-changed"));
   EXPECT_EQ(parse({"apply", "/sys/devices/virtual/net/my-bond"})->netdev, "my-bond");
   EXPECT_TRUE(parse({"list", "--json"})->json);
   EXPECT_EQ(parse({"check", "--root=/x"})->root, "/x");

@@ -11,7 +11,7 @@ from .images import RELEASES
 SCENARIOS = HERE / "scenarios"
 KEYS = {
     "images", "also", "variant", "packages", "timeout", "cmdline", "boots", "shutdown", "pool", "debs", "payload", "memory",
-    "cpus",
+    "cpus", "nic",
 }
 
 
@@ -34,6 +34,7 @@ class Scenario:
     payload: tuple = ()
     memory: int = 2048
     cpus: int = 2
+    nic: bool = False
 
     @property
     def early_files(self):
@@ -96,7 +97,7 @@ def load(name):
     for key in ("packages", "payload"):
         if key in found:
             setattr(scenario, key, tuple(found[key].split()))
-    for key in ("pool", "debs"):
+    for key in ("pool", "debs", "nic"):
         if key in found:
             setattr(scenario, key, flag(key, found[key]))
     return scenario
