@@ -28,7 +28,7 @@ Result<NetlinkNotices> NetlinkNotices::routes() {
                       MNL_SOCKET_AUTOPID) != 0) {
     return fail("listen to links and addresses on", "rtnetlink socket", errno);
   }
-  return NetlinkNotices(std::move(socket));
+  return NetlinkNotices(std::move(socket), "rtnetlink");
 }
 
 Result<NetlinkNotices> NetlinkNotices::rdma() {
@@ -43,7 +43,7 @@ Result<NetlinkNotices> NetlinkNotices::rdma() {
   if (mnl_socket_setsockopt(socket.get(), NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
     return fail("listen to devices on", "RDMA netlink socket", errno);
   }
-  return NetlinkNotices(std::move(socket));
+  return NetlinkNotices(std::move(socket), "RDMA netlink");
 }
 
 int NetlinkNotices::fd() const {

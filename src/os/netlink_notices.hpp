@@ -31,14 +31,17 @@ class NetlinkNotices {
 
   /// Readable when there is a notice.
   [[nodiscard]] int fd() const;
+  /// "rtnetlink" or "RDMA netlink".
+  [[nodiscard]] const char* origin() const { return origin_; }
   /// Takes the notices that are there, without waiting. An overrun (ENOBUFS) is a notice too.
   void drain();
 
  private:
   using Socket = core::UniqueHandle<mnl_socket, mnl_socket_close>;
-  explicit NetlinkNotices(Socket socket) : socket_(std::move(socket)) {}
+  NetlinkNotices(Socket socket, const char* origin) : socket_(std::move(socket)), origin_(origin) {}
 
   Socket socket_;
+  const char* origin_;
 };
 
 }  // namespace rdmaboot::os

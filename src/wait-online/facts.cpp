@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <set>
+#include <string_view>
 #include <system_error>
 
 #include <fcntl.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/file.hpp"
+#include "core/text.hpp"
 #include "core/unique_handle.hpp"
 #include "device/sysfs_reader.hpp"
 #include "os/netdev_addresses.hpp"
@@ -20,6 +23,33 @@ namespace {
 
 using device::HostFacts;
 using device::Level;
+
+/// P_Keys of a port that a glance looks at: one that is valid is enough, and the first ones are.
+constexpr int kGlancedPKeys = 8;
+
+/// The names in a directory, in its order; none if it cannot be read.
+std::string names_in(const std::string& directory) {
+  std::string text;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(directory, error);
+       !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    text += at->path().filename().string() + "\n";
+  }
+  return text;
+}
+
+/// Which device nodes there are, and who may open them.
+std::string nodes_in(const std::string& directory) {
+  std::string text;
+  for (const std::string_view name : core::split(names_in(directory), "\n")) {
+    struct stat status {};
+    if (::stat((directory + "/" + std::string(name)).c_str(), &status) == 0) {
+      text.append(name).append(" ").append(std::to_string(status.st_ino)).append(" ");
+      text += std::to_string(status.st_ctim.tv_sec) + "." + std::to_string(status.st_ctim.tv_nsec);
+    }
+  }
+  return text;
+}
 
 /// The nodes that a port may need: not issm, which must not be opened.
 std::vector<std::string> nodes_of(const device::Snapshot& snapshot) {
@@ -54,23 +84,45 @@ device::SnapshotOptions FactReader::snapshot_options(const Wanted& wanted,
   return options;
 }
 
-std::string FactReader::glance(const Evaluation& evaluation) {
-  std::string text;
+std::optional<std::string> FactReader::glance(
+    const Wanted& wanted, const Evaluation& evaluation,
+    const std::function<std::optional<std::string>(const std::string& device)>& gids) {
+  const device::SnapshotOptions needed = snapshot_options(wanted, {});
   const std::string home = device::kRdmaClass;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(home, error);
-       !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
-    text += at->path().filename().string() + "\n";
+  std::string text = names_in(home);
+  if (wanted.demand.level >= Level::kChardev) {
+    text += nodes_in("/dev/infiniband");
   }
+  std::set<std::string> devices;
   for (const Line& line : evaluation.lines) {
     if (line.device.empty() || !line.port) {
       continue;
     }
+    devices.insert(line.device);
     const std::string port =
         home + "/" + line.device + "/ports/" + std::to_string(line.port->value) + "/";
     for (const char* const name : {"state", "phys_state", "lid"}) {
       text += core::read_file(port + name).value_or(std::string("?"));
     }
+    for (int i = 0; needed.pkeys && i < kGlancedPKeys; ++i) {
+      text += core::read_file(port + "pkeys/" + std::to_string(i)).value_or(std::string("?"));
+    }
+  }
+  if (!needed.gids) {
+    return text;
+  }
+  text += names_in("/sys/class/net");
+  for (const os::NetdevAddress& address :
+       os::netdev_addresses().value_or(std::vector<os::NetdevAddress>())) {
+    text += address.netdev;
+    text.append(address.bytes.begin(), address.bytes.end());
+  }
+  for (const std::string& device : devices) {
+    const auto table = gids(device);
+    if (!table) {
+      return std::nullopt;
+    }
+    text += *table;
   }
   return text;
 }

@@ -3,7 +3,9 @@
 
 // Reads what the predicate needs beside a snapshot.
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,10 +23,15 @@ class FactReader {
   [[nodiscard]] static device::SnapshotOptions snapshot_options(const Wanted& wanted,
                                                                 const std::string& root);
 
-  /// What changes most, at a tenth of the cost of a snapshot: the names of the devices, and the
-  /// state, physical state and LID of the ports that `evaluation` is about. To be compared, not
-  /// understood.
-  [[nodiscard]] static std::string glance(const Evaluation& evaluation);
+  /// What readiness depends on, at a fraction of the cost of a snapshot: the names of the devices,
+  /// their nodes, and of the ports that `evaluation` is about the state, physical state, LID and
+  /// P_Keys; from level address on (and for targets by netdev) the netdevs, their addresses and the
+  /// GIDs. To be compared, not understood.
+  /// @param gids gives the GID table of a device as a text; called only where GIDs matter
+  /// @return nothing where that is not known (`gids` gave nothing): only a snapshot will do
+  [[nodiscard]] static std::optional<std::string> glance(
+      const Wanted& wanted, const Evaluation& evaluation,
+      const std::function<std::optional<std::string>(const std::string& device)>& gids);
 
   /// Opens the nodes of `snapshot`'s devices (each once, as long as it stays the same node) and
   /// lists addresses, as far as `level` asks for it. What cannot be read goes to `errors`; the

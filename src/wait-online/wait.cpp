@@ -45,7 +45,8 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kDefaultTimeout{120};
 /// Events can be lost, and without libibverbs some have no sender: look again this often anyway.
 constexpr Microseconds kSafetyNet = std::chrono::seconds(5);
-/// Of these looks so many in a row are glances at what changes most, as long as it has not changed.
+/// Of these looks so many in a row are glances (FactReader::glance()), as long as these show no
+/// change. What they pass over (P_Keys further down the table) waits a minute.
 constexpr int kGlances = 11;
 /// What a notice tells of may take effect a little later (a GID enters the table from a work queue
 /// of the kernel, after the address was announced): look again so long after an event.
@@ -179,7 +180,7 @@ class Waiter {
 
   /// The safety net: a glance, and only when that shows a change (or now and then) a look.
   void look_again() {
-    if (a_glance_will_do_ && glances_ < kGlances && FactReader::glance(evaluation_) == seen_) {
+    if (a_glance_will_do_ && glances_ < kGlances && seen_ && glance() == seen_) {
       ++glances_;
       next_look_ = Microseconds::max();
       look_by(clock_.now() + kSafetyNet);
@@ -188,11 +189,45 @@ class Waiter {
     look();
   }
 
+  /// Nothing where a device that matters is not open here: the files of its GID table would cost as
+  /// much as a look.
+  std::optional<std::string> glance() {
+    return FactReader::glance(wanted_, evaluation_,
+                              [this](const std::string& device) -> std::optional<std::string> {
+                                for (const auto& [key, listener] : listeners_) {
+                                  if (listener->events && listener->device == device) {
+                                    return table_of(*listener);
+                                  }
+                                }
+                                return std::nullopt;
+                              });
+  }
+
+  std::optional<std::string> table_of(Listener& listener) {
+    os::VerbsQuestion question{listener.device, {}};
+    for (const Line& line : evaluation_.lines) {
+      if (line.device == listener.device && line.port) {
+        question.ports.push_back(line.port->value);
+      }
+    }
+    std::vector<core::Error> errors;
+    const os::VerbsDevice answer = listener.events->query(question, true, errors);
+    if (!answer.gids) {
+      return std::nullopt;
+    }
+    std::string text;
+    for (const os::VerbsGid& gid : *answer.gids) {
+      text += std::to_string(gid.port) + " " + std::to_string(gid.index) + " " + gid.netdev + " ";
+      text.append(gid.bytes.begin(), gid.bytes.end());
+    }
+    return text;
+  }
+
   /// Takes a snapshot and judges it. Ends the loop when that decides.
   void look() {
     const Microseconds begin = clock_.now();
     // Before the rest is read: what changes meanwhile differs at the next glance.
-    seen_ = FactReader::glance(evaluation_);
+    seen_ = glance();
     glances_ = 0;
     a_glance_will_do_ = false;
     auto snapshot = device::take_snapshot(
@@ -444,6 +479,7 @@ class Waiter {
       for (os::NetlinkNotices& notices : self.notices_) {
         if (notices.fd() == fd) {
           notices.drain();
+          program::log(Level::kDebug, std::string("notice of ") + notices.origin());
         }
       }
       self.changed();
@@ -487,7 +523,7 @@ class Waiter {
   std::string status_;
   int looks_in_a_row_ = 0;
   Microseconds last_look_{0};
-  std::string seen_;
+  std::optional<std::string> seen_;
   int glances_ = 0;
   bool a_glance_will_do_ = false;
   std::size_t echo_ = 0;

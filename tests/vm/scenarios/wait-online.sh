@@ -1,10 +1,10 @@
 #!/bin/bash
 # rdma-wait-online ends when the last thing comes that its level asks for, waits for a listed rail that is not there, says
-# what is missing when the time is over, tells broken from not yet, uses no CPU while it waits, and does all
-# of this in the sandbox of its unit.
+# what is missing when the time is over, tells broken from not yet, finds what no event told within 5 s, follows renames,
+# uses no CPU while it waits, and does all of this in the sandbox of its unit.
 # images: debian13
 # also: debian12
-# timeout: 150
+# timeout: 180
 . /vmtest/lib/assert.sh
 
 # status COMMAND...: its exit status
@@ -92,7 +92,25 @@ answer = json.load(sys.stdin)
 print(answer["status"], answer["level"], *(port["status"] for port in answer["ports"]))' <<<"$json")" \
     "not yet port ready not yet"
 
+mark "what no event tells is found within 5 s"
+read -r major minor < <(stat -c '%Hr %Lr' /dev/infiniband/rdma_cm)
+rm /dev/infiniband/rdma_cm
+timeout 60 rdma-wait-online --timeout=40 --level=chardev rxe0 &
+waiter=$!
+# Past the looks that follow an event.
+sleep 4
+assert_match "$(wait_online --timeout=1 --level=chardev rxe0 || true)" 'rxe0:1: not yet:.*rdma_cm'
+made=$(now_ms)
+mknod /dev/infiniband/rdma_cm c "$major" "$minor"
+wait "$waiter"
+took=$(($(now_ms) - made))
+echo "found after $took ms"
+((took <= 6500)) || fail "a node without an event was found after $took ms"
+
 mark "a rail that goes and comes back while another is waited for"
+mkdir -p /run/systemd/system/rdma-wait-online@.service.d
+printf '[Service]\nEnvironment=RDMA_BOOT_DEBUG=1\n' >/run/systemd/system/rdma-wait-online@.service.d/debug.conf
+systemctl daemon-reload
 unit=rdma-wait-online@rxe1:1.service
 systemctl start --no-block "$unit"
 wait_for 20 waiting "rxe1:1: not yet: no such device"
@@ -118,6 +136,37 @@ rdma link add rxe1 type rxe netdev v1a
 ip link set v1b up
 ip link set v1a up
 wait_active 20 "$unit"
+# Notices reach the unit in its sandbox; of RDMA devices from Linux 6.12 on.
+notices=$(journal -t rdma-wait-online | grep -o 'notice of .*' | sort -u | xargs)
+if [[ $(printf '6.12\n%s\n' "$(uname -r)" | sort -V | head -1) == 6.12 ]]; then
+    assert_eq "$notices" "notice of RDMA netlink notice of rtnetlink"
+else
+    assert_eq "$notices" "notice of rtnetlink"
+fi
+
+mark "across a rename"
+rdma-wait-online --timeout=40 --level=address --address=10.9.8.0/24 netdev=v0a &
+waiter=$!
+wait_for 20 listens "$waiter"
+rdma dev set rxe0 name moved0
+ip address add 10.9.8.1/24 dev v0a
+assert wait "$waiter"
+rdma-wait-online --timeout=40 rxe0 &
+waiter=$!
+sleep 1
+rdma dev set moved0 name rxe0
+assert wait "$waiter"
+
+mark "a device that breaks while it is waited for"
+modprobe rdmaboot_test_event
+rdma-wait-online --timeout=40 --level=address --address=10.8.0.0/16 rxe0 >/root/broken 2>&1 &
+waiter=$!
+wait_for 20 listens "$waiter"
+echo rxe0 >/sys/module/rdmaboot_test_event/parameters/fatal
+got=0
+wait "$waiter" || got=$?
+assert_match "$(cat /root/broken)" 'rxe0:1: broken: .*fatal'
+assert_eq "$got" 2 "exit status for a device that broke"
 
 mark "broken is not the same as not yet"
 # A machine as files, with an InfiniBand HCA that somebody disabled.
