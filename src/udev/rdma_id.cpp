@@ -18,6 +18,7 @@
 #include "core/text.hpp"
 #include "core/unique_handle.hpp"
 #include "device/description_config.hpp"
+#include "os/hostname.hpp"
 #include "udev/node_description.hpp"
 
 namespace rdmaboot::udev {
@@ -31,11 +32,9 @@ using core::Result;
 constexpr std::size_t kPortLimit = 64;
 /// A sysfs attribute is at most one page (bytes).
 constexpr std::size_t kAttributeLimit = 4096;
-/// Longest device name that the kernel makes: IB_DEVICE_NAME_MAX.
-constexpr std::size_t kNameLimit = 64;
 
 bool is_device_name(std::string_view name) {
-  return !name.empty() && name.size() <= kNameLimit && name != "." && name != ".." &&
+  return !name.empty() && name.size() <= os::kDeviceNameLimit && name != "." && name != ".." &&
          name.find('/') == std::string_view::npos;
 }
 
@@ -99,12 +98,20 @@ Result<std::vector<device::LinkLayer>> read_link_layers(const std::string& ports
   return links;
 }
 
+/// Empty where it cannot be had.
+std::string hostname_of(const IdRequest& request) {
+  if (request.root.empty()) {
+    return os::join_hostname_of_init().value_or(std::string{});
+  }
+  return std::string(core::trim(optional_attribute(request.root + "/proc/sys/kernel/hostname")));
+}
+
 /// The description that the host's configuration gives the device. What is wrong in the
 /// configuration is rdma-ndd's to tell; what is good in it applies.
 std::optional<Property> describe(const IdRequest& request, const IdFacts& facts,
                                  const std::optional<os::NetlinkDevice>& netlink) {
   DescriptionFacts described;
-  described.hostname = core::trim(optional_attribute(request.root + "/proc/sys/kernel/hostname"));
+  described.hostname = hostname_of(request);
   described.device = last_component(request.device);
   described.board_id = core::trim(facts.board_id);
   if (netlink) {
