@@ -12,6 +12,7 @@
 #include "core/config.hpp"
 #include "core/file.hpp"
 #include "core/text.hpp"
+#include "os/rdma_netlink.hpp"
 
 namespace rdmaboot::device {
 namespace {
@@ -52,7 +53,7 @@ bool is_link_name(std::string_view name) {
     return (small >= 'a' && small <= 'z') || kDigits.find(c) != std::string_view::npos ||
            kOthers.find(c) != std::string_view::npos;
   };
-  return !name.empty() && name.size() <= kLongestLinkName && name.front() != '.' &&
+  return !name.empty() && name.size() <= os::kDeviceNameLimit && name.front() != '.' &&
          name.front() != '-' && std::all_of(name.begin(), name.end(), good);
 }
 
@@ -168,7 +169,7 @@ class FileReader {
 
   std::string set_name(const std::string& value) {
     if (!is_link_name(value)) {
-      return "Name= with 1 to " + std::to_string(kLongestLinkName) +
+      return "Name= with 1 to " + std::to_string(os::kDeviceNameLimit) +
              " letters, digits, '_', '-', '.' or ':'";
     }
     link_.name = value;

@@ -61,8 +61,6 @@ struct LinkFile {
 /// all.
 inline constexpr std::string_view kRefusedLinksDirectory = "/run/rdma-boot/refused-links";
 
-/// Longest name of an RDMA device (bytes): IB_DEVICE_NAME_MAX of the kernel without its NUL.
-inline constexpr std::size_t kLongestLinkName = 63;
 /// Errors that are told of one file; the rest is counted.
 inline constexpr std::size_t kMostLinkErrors = 16;
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "link/options.hpp"
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
+#include <cstddef>
 #include <string_view>
-
-#include <getopt.h>
+#include <utility>
 
 #include "os/sysfs.hpp"
+#include "program/command_line.hpp"
 
 namespace rdmaboot::link {
 namespace {
@@ -41,11 +39,11 @@ core::Result<Verb> verb_of(std::string_view word) {
   return core::fail("read argument", word, 0, "expected apply, list or check, see --help");
 }
 
-core::Result<Options> check_together(Options options, int words) {
+core::Result<Options> check_together(Options options, std::size_t words) {
   if (words == 0) {
     return core::fail("read arguments", "", 0, "expected apply, list or check, see --help");
   }
-  if (words > (options.verb == Verb::kApply ? 2 : 1)) {
+  if (words > (options.verb == Verb::kApply ? 2U : 1U)) {
     return core::fail("read arguments", "", 0, "expected fewer, see --help");
   }
   if (options.if_changed && (options.verb != Verb::kApply || words > 1)) {
@@ -64,48 +62,24 @@ core::Result<Options> check_together(Options options, int words) {
 
 core::Result<Options> parse_options(int argc, char** argv) {
   Options options;
-  const std::array<option, 6> known = {{{"if-changed", no_argument, nullptr, 'c'},
-                                        {"json", no_argument, nullptr, 'j'},
-                                        {"root", required_argument, nullptr, 'r'},
-                                        {"help", no_argument, nullptr, 'h'},
-                                        {"version", no_argument, nullptr, 'v'},
-                                        {nullptr, 0, nullptr, 0}}};
-  optind = 0;
-  opterr = 0;
-  int choice = 0;
-  while ((choice = ::getopt_long(argc, argv, "", known.data(), nullptr)) != -1) {
-    switch (choice) {
-      case 'c':
-        options.if_changed = true;
-        break;
-      case 'j':
-        options.json = true;
-        break;
-      case 'r':
-        options.root = optarg;
-        break;
-      case 'h':
-        static_cast<void>(std::fputs(kHelp, stdout));
-        std::exit(EXIT_SUCCESS);
-      case 'v':
-        static_cast<void>(std::puts("rdma-link " RDMABOOT_VERSION));
-        std::exit(EXIT_SUCCESS);
-      default:
-        return core::fail("read option", argv[optind - 1], 0, "see --help");
-    }
+  const auto words = program::read_command_line(
+      argc, argv, "rdma-link", kHelp,
+      {program::flag("if-changed", options.if_changed), program::flag("json", options.json),
+       program::text("root", options.root)});
+  if (!words) {
+    return tl::make_unexpected(words.error());
   }
-  const int words = argc - optind;
-  if (words > 0) {
-    const auto verb = verb_of(argv[optind]);
+  if (!words->empty()) {
+    const auto verb = verb_of(words->front());
     if (!verb) {
       return tl::make_unexpected(verb.error());
     }
     options.verb = *verb;
   }
-  if (words > 1) {
-    options.netdev = os::base_name(argv[optind + 1]);
+  if (words->size() > 1) {
+    options.netdev = os::base_name((*words)[1]);
   }
-  return check_together(std::move(options), words);
+  return check_together(std::move(options), words->size());
 }
 
 }  // namespace rdmaboot::link

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ndd/options.hpp"
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-
-#include <getopt.h>
+#include "program/command_line.hpp"
 
 namespace rdmaboot::ndd {
 namespace {
@@ -23,38 +19,12 @@ constexpr const char* kHelp =
 
 core::Result<Options> parse_options(int argc, char** argv) {
   Options options;
-  const std::array<option, 6> known = {{{"foreground", no_argument, nullptr, 'f'},
-                                        {"systemd", no_argument, nullptr, 's'},
-                                        {"debug", no_argument, nullptr, 'd'},
-                                        {"help", no_argument, nullptr, 'h'},
-                                        {"version", no_argument, nullptr, 'v'},
-                                        {nullptr, 0, nullptr, 0}}};
-  optind = 0;
-  opterr = 0;
-  int choice = 0;
-  while ((choice = ::getopt_long(argc, argv, "fsdh", known.data(), nullptr)) != -1) {
-    switch (choice) {
-      case 'f':
-      case 's':
-        options.background = false;
-        break;
-      case 'd':
-        options.debug = true;
-        break;
-      case 'h':
-        static_cast<void>(std::fputs(kHelp, stdout));
-        std::exit(EXIT_SUCCESS);
-      case 'v':
-        static_cast<void>(std::puts("rdma-ndd " RDMABOOT_VERSION));
-        std::exit(EXIT_SUCCESS);
-      default:
-        return core::fail("read option", argv[optind - 1], 0, "see --help");
-    }
-  }
-  if (optind < argc) {
-    return core::fail("read argument", argv[optind], 0, "expected options only, see --help");
-  }
-  return options;
+  return program::read_command_line(argc, argv, "rdma-ndd", kHelp,
+                                    {program::flag("foreground", options.background, false, 'f'),
+                                     program::flag("systemd", options.background, false, 's'),
+                                     program::flag("debug", options.debug, true, 'd')})
+      .and_then(program::expect_no_words)
+      .map([&options] { return options; });
 }
 
 }  // namespace rdmaboot::ndd

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "wait-online/options.hpp"
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
+#include <string>
 #include <utility>
+#include <vector>
 
-#include <getopt.h>
+#include "program/command_line.hpp"
 
 namespace rdmaboot::wait_online {
 namespace {
@@ -37,72 +36,47 @@ core::Result<void> take(core::Result<T> value, Into& into) {
   return {};
 }
 
-core::Result<void> take_option(int choice, const char* value, Options& options) {
-  switch (choice) {
-    case 'l':
-      return take(parse_level(value), options.settings.level);
-    case 'a':
-      return take(device::AddressMatch::parse(value), options.settings.address);
-    case 't':
-      return take(parse_timeout(value), options.settings.timeout);
-    case 'o':
-      options.settings.one_is_enough = true;
-      return {};
-    case 'j':
-      options.json = true;
-      return {};
-    case 'q':
-      options.quiet = true;
-      return {};
-    default:
-      options.root = value;
-      return {};
+/// An option whose value `read` understands.
+template <typename Read, typename Into>
+program::Option valued(const char* name, Read read, Into& into) {
+  return {name, true, [read, &into](const char* value) { return take(read(value), into); }};
+}
+
+core::Result<void> add_target(const std::string& word, std::vector<Target>& targets) {
+  auto target = parse_target(word);
+  if (!target) {
+    return tl::make_unexpected(std::move(target).error());
   }
+  if (targets.size() >= kMostTargets) {
+    return core::fail("add target", word, 0,
+                      "expected at most " + std::to_string(kMostTargets) + " targets");
+  }
+  targets.push_back(std::move(*target));
+  return {};
 }
 
 }  // namespace
 
 core::Result<Options> parse_options(int argc, char** argv) {
   Options options;
-  const std::array<option, 10> known = {{{"level", required_argument, nullptr, 'l'},
-                                         {"address", required_argument, nullptr, 'a'},
-                                         {"timeout", required_argument, nullptr, 't'},
-                                         {"any", no_argument, nullptr, 'o'},
-                                         {"json", no_argument, nullptr, 'j'},
-                                         {"quiet", no_argument, nullptr, 'q'},
-                                         {"root", required_argument, nullptr, 'r'},
-                                         {"help", no_argument, nullptr, 'h'},
-                                         {"version", no_argument, nullptr, 'v'},
-                                         {nullptr, 0, nullptr, 0}}};
-  optind = 0;
-  opterr = 0;
-  int choice = 0;
-  while ((choice = ::getopt_long(argc, argv, "", known.data(), nullptr)) != -1) {
-    if (choice == '?') {
-      return core::fail("read option", argv[optind - 1], 0, "see --help");
-    }
-    if (choice == 'h') {
-      static_cast<void>(std::fputs(kHelp, stdout));
-      std::exit(EXIT_SUCCESS);
-    }
-    if (choice == 'v') {
-      static_cast<void>(std::puts("rdma-wait-online " RDMABOOT_VERSION));
-      std::exit(EXIT_SUCCESS);
-    }
-    if (auto taken = take_option(choice, optarg, options); !taken) {
-      return tl::make_unexpected(std::move(taken).error());
-    }
+  bool any = false;
+  const auto words = program::read_command_line(
+      argc, argv, "rdma-wait-online", kHelp,
+      {valued("level", parse_level, options.settings.level),
+       valued("address", device::AddressMatch::parse, options.settings.address),
+       valued("timeout", parse_timeout, options.settings.timeout), program::flag("any", any),
+       program::flag("json", options.json), program::flag("quiet", options.quiet),
+       program::text("root", options.root)});
+  if (!words) {
+    return tl::make_unexpected(words.error());
   }
-  for (; optind < argc; ++optind) {
-    auto target = parse_target(argv[optind]);
-    if (!target) {
-      return tl::make_unexpected(std::move(target).error());
+  if (any) {
+    options.settings.one_is_enough = true;
+  }
+  for (const std::string& word : *words) {
+    if (auto added = add_target(word, options.settings.targets); !added) {
+      return tl::make_unexpected(std::move(added).error());
     }
-    if (options.settings.targets.size() >= kMostTargets) {
-      return core::fail("add target", argv[optind], 0,
-                        "expected at most " + std::to_string(kMostTargets) + " targets");
-    }
-    options.settings.targets.push_back(std::move(*target));
   }
   if (options.settings.address &&
       options.settings.level.value_or(device::Level::kAddress) != device::Level::kAddress) {

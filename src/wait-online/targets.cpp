@@ -6,6 +6,7 @@
 
 #include "core/text.hpp"
 #include "device/sysfs_reader.hpp"
+#include "os/rdma_netlink.hpp"
 
 namespace rdmaboot::wait_online {
 namespace {
@@ -17,8 +18,6 @@ using Kind = Target::Kind;
 
 /// Longest word that can be a target: two names of 64 bytes at most, escaped.
 constexpr std::size_t kLongestTarget = 512;
-/// IB_DEVICE_NAME_MAX of the kernel, with the terminating zero.
-constexpr std::size_t kLongestDevice = 63;
 
 /// The instance of a unit's name may be written as systemd-escape(1) does: netdev\x3deth0.
 std::string unescaped(std::string_view text) {
@@ -40,7 +39,7 @@ std::string unescaped(std::string_view text) {
 
 /// Whether this can be the name of an RDMA device: an entry of a directory, printable.
 bool is_device_name(std::string_view name) {
-  return !name.empty() && name.size() <= kLongestDevice && name != "." && name != ".." &&
+  return !name.empty() && name.size() <= os::kDeviceNameLimit && name != "." && name != ".." &&
          std::all_of(name.begin(), name.end(),
                      [](char c) { return c > ' ' && c <= '~' && c != '/' && c != '='; });
 }

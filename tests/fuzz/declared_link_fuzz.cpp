@@ -11,6 +11,7 @@
 #include "core/text.hpp"
 #include "device/declared_link.hpp"
 #include "link/state.hpp"
+#include "os/rdma_netlink.hpp"
 
 namespace {
 
@@ -32,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (file.link) {
     const auto& match = file.link->match;
-    require(!file.link->name.empty() && file.link->name.size() <= device::kLongestLinkName);
+    require(!file.link->name.empty() && file.link->name.size() <= os::kDeviceNameLimit);
     require(file.link->name.find_first_of("/% \n") == std::string::npos);
     require(file.link->name.front() != '.');
     require(!match.names.empty() || !match.addresses.empty() || !match.paths.empty());
