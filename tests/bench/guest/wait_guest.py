@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guest half of the wait benchmark. VMTEST_PART=reaction: how long after the last missing thing each waiter ends, and
-how much CPU it uses while nothing happens. VMTEST_PART=mounts: what the boot has mounted."""
+how much CPU it uses while nothing happens. VMTEST_PART=nfs, nvme: what the boot has
+mounted or connected."""
 
 import fcntl
 import json
@@ -112,10 +113,27 @@ def mounts():
     return {name: int(os.path.ismount(f"/mnt/{name}")) for name in ("with", "without")}
 
 
+def nvme():
+    """with: the disk of the target that waited is there, and is that one. without: the target that did not is bound."""
+
+    def disk():
+        found = [*pathlib.Path("/dev").glob("nvme*n1")]
+        return bool(found) and found[0].open("rb").read(9) == b"over RDMA"
+
+    end = time.monotonic() + 20
+    while not disk() and time.monotonic() < end:
+        time.sleep(0.2)
+    bound = subprocess.run(["systemctl", "-q", "is-active", "target-without.service"], check=False).returncode == 0
+    return {"with": int(disk()), "without": int(bound)}
+
+
+PARTS = {"reaction": reaction, "nfs": mounts, "nvme": nvme}
+
+
 def main():
     """Writes result.json."""
     subprocess.run(["systemctl", "is-system-running", "--wait"], check=False, stdout=subprocess.DEVNULL)
-    result = {"kernel": os.uname().release, **(mounts() if os.environ["VMTEST_PART"] == "mounts" else reaction())}
+    result = {"kernel": os.uname().release, **PARTS[os.environ["VMTEST_PART"]]()}
     (pathlib.Path(os.environ["VMTEST_OUT"]) / "result.json").write_text(json.dumps(result), encoding="ascii")
 
 
