@@ -4,7 +4,7 @@
 # alone; what cannot be made is said, and the boot does not wait for it.
 # images: debian12
 # also: debian13
-# timeout: 180
+# timeout: 300
 # nic: yes
 # boots: 2
 # cmdline: systemd.wants=early-interface.service
@@ -129,10 +129,12 @@ declare_link 70-kept.conf siw_kept siw NetDev=k0
 wait_device siw_kept
 wait_for 20 applied
 node=$(grep -lx siw_kept /sys/class/infiniband_verbs/*/ibdev | cut -d / -f 5)
-# The kernel waits for whoever has a soft-iWARP device open, and does not list it any more.
+# The kernel waits for whoever has a soft-iWARP device open, and does not list it any more. So does who deletes
+# the interface.
 exec 9<>"/dev/infiniband/$node"
-ip link delete k0
-wait_no_device siw_kept
+ip link delete k0 9>&- &
+unlisted() { ! rdma dev show siw_kept; }
+wait_for 20 unlisted
 sed -i s/k0$/k2/ "$links/70-kept.conf"
 wait_for 20 applied
 ip link add k2 type veth peer name k3

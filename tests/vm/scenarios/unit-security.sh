@@ -6,7 +6,7 @@
 . /vmtest/lib/assert.sh
 
 boot_finished
-services=(rdma-load-modules@rdma.service rdma-coldplug.service rdma-ndd.service rdma-link.service rdma-link-recheck.service
+services=(rdma-load-modules@rdma.service rdma-coldplug.service rdma-ndd.service rdma-link.service rdma-link-recheck@success.service
     rdma-link@x.service
     rdma-wait-online.service rdma-wait-online@rxe0.service iwpmd.service rdma.service)
 for unit in "${services[@]}"; do
