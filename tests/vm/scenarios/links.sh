@@ -175,6 +175,7 @@ cp /root/10-boot.conf "$links/10-boot.conf"
 assert "$rdma_link" check
 
 mark "a type that this kernel does not have, as with Debian's own kernels"
+modprobe -r siw
 find "/usr/lib/modules/$(uname -r)" -name 'siw.ko*' -delete
 declare_link 50-siw.conf siw0 siw NetDev=h0
 wait_for 20 tells 'siw0 on h0 \(50-siw.conf\) cannot be made: .*module siw.*Debian.*CONFIG_RDMA_SIW'
