@@ -84,19 +84,22 @@ def measure(options):
         [
             report.goals(figures, GOALS),
             "\n## From a device to its description\n",
-            "The first device of a boot that was idle, ib_core loaded; its event starts the daemon. ms from just before `rdma",
+            "The first device of a boot that was idle, ib_core loaded; its event starts the daemon, and with rdma-boot udev",
+            "describes the device itself while it handles that event. ms from just before `rdma",
             "link add` to the first write of node_desc (kprobe), median (min-max). *From the device*: since the kernel",
             "registered it, so without the time that loading the driver takes. *A later device*: from its registration,",
             "while the daemon runs.\n",
             report.table(
                 ["", "described", "from the device", "a later device", "daemon exec'd", "ready", "link add returned"], rows
             ),
-            "\nrdma-core's daemon says that it is ready before it has written anything; ours afterwards.",
+            "\nrdma-core's daemon says that it is ready before it has written anything; ours when all is described. Before the",
+            "kernel registers the device (the difference of the first two columns), the driver is loaded; rdma-boot loads",
+            "what else the device needs at the same time.",
             "\n## The idle daemon\n",
             f"{arguments['idle']} s without an event; kB and wake-ups a minute (context switches of both kinds).\n",
             report.table(["", "RSS", "PSS", "anonymous", "wake-ups a minute"], memory),
-            "\nWhat bounds it: to the first description, udev's rules, PID 1's start of a process with its sandbox, and the",
-            "dynamic linker. For the memory, the C library's pages; libsystemd and what it needs is left out of ours.",
+            "\nWhat bounds it: to the first description, the loading of the driver, udev's start of a worker, its rules and one",
+            "helper. For the memory, the C library's pages; libsystemd and what it needs is left out of ours.",
         ]
     )
     kernel = raw[ours][0]["kernel"]
