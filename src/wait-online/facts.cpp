@@ -38,10 +38,12 @@ std::string names_in(const std::string& directory) {
   return text;
 }
 
-/// Which device nodes there are, and who may open them.
-std::string nodes_in(const std::string& directory) {
+}  // namespace
+
+std::string FactReader::nodes_in(const std::string& directory) {
   std::string text;
-  for (const std::string_view name : core::split(names_in(directory), "\n")) {
+  const std::string names = names_in(directory);
+  for (const std::string_view name : core::split(names, "\n")) {
     struct stat status {};
     if (::stat((directory + "/" + std::string(name)).c_str(), &status) == 0) {
       text.append(name).append(" ").append(std::to_string(status.st_ino)).append(" ");
@@ -50,6 +52,8 @@ std::string nodes_in(const std::string& directory) {
   }
   return text;
 }
+
+namespace {
 
 /// The nodes that a port may need: not issm, which must not be opened.
 std::vector<std::string> nodes_of(const device::Snapshot& snapshot) {

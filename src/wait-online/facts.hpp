@@ -33,6 +33,10 @@ class FactReader {
       const Wanted& wanted, const Evaluation& evaluation,
       const std::function<std::optional<std::string>(const std::string& device)>& gids);
 
+  /// The files of a directory, each with what changes when it is another one or may be opened by
+  /// others. To be compared. Empty if it cannot be read.
+  [[nodiscard]] static std::string nodes_in(const std::string& directory);
+
   /// Opens the nodes of `snapshot`'s devices (each once, as long as it stays the same node) and
   /// lists addresses, as far as `level` asks for it. What cannot be read goes to `errors`; the
   /// facts are empty there.

@@ -2,6 +2,7 @@
 // link: wait-online-policy
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -12,6 +13,7 @@
 #include "recorded_tree.hpp"
 #include "temporary_directory.hpp"
 #include "wait-online/config.hpp"
+#include "wait-online/facts.hpp"
 #include "wait-online/report.hpp"
 #include "wait-online/targets.hpp"
 
@@ -389,6 +391,21 @@ TEST(Evaluate, RecordedHardwareIsJudgedAsItStands) {
   EXPECT_EQ(status_of("mlx5-ib", "all", Level::kDevice), Readiness::kReady);
   EXPECT_EQ(status_of("mlx5-ib", "mlx5_0:1", Level::kAddress), Readiness::kReady);
   EXPECT_EQ(status_of("mlx5-ib", "pci=0000:03:00.0", Level::kPort), Readiness::kReady);
+}
+
+TEST(Glance, ANodeThatComesGoesOrIsAnotherOneIsSeen) {
+  const test::TemporaryDirectory directory;
+  EXPECT_EQ(FactReader::nodes_in(directory.path("nowhere")), "");
+  directory.write("uverbs0", "");
+  const std::string one = FactReader::nodes_in(directory.path(""));
+  EXPECT_EQ(FactReader::nodes_in(directory.path("")), one);
+  directory.write("rdma_cm", "");
+  const std::string two = FactReader::nodes_in(directory.path(""));
+  EXPECT_NE(two, one);
+  std::filesystem::permissions(directory.path("rdma_cm"), std::filesystem::perms::none);
+  EXPECT_NE(FactReader::nodes_in(directory.path("")), two) << "its mode has changed";
+  std::filesystem::remove(directory.path("rdma_cm"));
+  EXPECT_EQ(FactReader::nodes_in(directory.path("")), one);
 }
 
 TEST(Report, TheSummaryNamesTheFirstFew) {
