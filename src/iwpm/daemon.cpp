@@ -23,11 +23,10 @@
 #include <unistd.h>
 
 #include "core/clock.hpp"
-#include "core/file.hpp"
 #include "core/unique_handle.hpp"
 #include "iwpm/dump.hpp"
 #include "iwpm/dump_socket.hpp"
-#include "iwpm/saved.hpp"
+#include "iwpm/record.hpp"
 #include "iwpm/session.hpp"
 #include "iwpm/settings.hpp"
 #include "iwpm/sockets.hpp"
@@ -82,7 +81,6 @@ class Daemon final : private Outside {
     settle();
     const int status = sd_event_loop(loop_.get());
     sd_notify(0, "STOPPING=1");
-    save();
     if (status < 0) {
       return core::fail("run", "the event loop", -status);
     }
@@ -139,6 +137,10 @@ class Daemon final : private Outside {
   }
 
   void release_port(int token) override { ports_.at(static_cast<std::size_t>(token)).reset(); }
+
+  void record(const Address& local, const Mapping* mapping) override {
+    record_.add(local, mapping);
+  }
 
   std::uint64_t random() override {
     std::uint64_t value = 0;
@@ -261,25 +263,19 @@ class Daemon final : private Outside {
   }
 
   /// The kernel's list has an end (see Session::recall()), so the next process is left ours.
-  void save() {
-    const std::string text = write_saved(session_.mappings());
-    if (text.empty()) {
-      return;
-    }
-    if (const auto saved = core::replace_file(kSavedFile, text); !saved) {
+  void recall() {
+    if (const auto saved = record_.read()) {
+      session_.recall(*saved);
+    } else {
       program::log(Level::kWarning, saved.error().message());
     }
+    start_record();
   }
 
-  void recall() {
-    const auto text = core::read_file(kSavedFile, kSavedLimit);
-    if (text) {
-      session_.recall(parse_saved(*text));
-    } else if (text.error().error_number != ENOENT) {
-      program::log(Level::kWarning, text.error().message());
+  void start_record() {
+    if (const auto started = record_.start(session_.mappings()); !started) {
+      program::log(Level::kWarning, started.error().message());
     }
-    // It tells of this moment; after a crash it would be out of date.
-    ::unlink(kSavedFile);
   }
 
   void watch_devices() {
@@ -307,8 +303,12 @@ class Daemon final : private Outside {
 
   // After every event --------------------------------------------------------------------------
 
-  /// Sets the timer for what the session wants next, and tells systemd what has changed.
+  /// Writes down what has changed, sets the timer for what the session wants next, and tells
+  /// systemd.
   void settle() {
+    if (const auto written = record_.flush(session_.mappings()); !written) {
+      program::log(Level::kWarning, written.error().message());
+    }
     const auto next = session_.next_deadline();
     if (next) {
       sd_event_source_set_time(deadline_.get(), static_cast<std::uint64_t>(next->count()));
@@ -462,6 +462,7 @@ class Daemon final : private Outside {
     if (settings_.listen != before) {
       open_answering_sockets();
     }
+    start_record();  // after an error it is not written any more
     sd_notify(0, "READY=1");
     program::log(Level::kInfo, "the configuration was read again");
   }
@@ -476,6 +477,7 @@ class Daemon final : private Outside {
   Settings settings_;
   core::MonotonicClock clock_;
   Session session_;
+  Record record_{kSavedFile};
   std::vector<core::UniqueFd> ports_;  ///< reserved, by descriptor
   std::vector<std::byte> netlink_buffer_;
   // Where the datagram came from that is being handled, and to which address of ours.

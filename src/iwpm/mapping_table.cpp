@@ -52,6 +52,12 @@ std::optional<Mapping> MappingTable::release(const Address& local, std::uint8_t 
   return last;
 }
 
+void MappingTable::erase(const Address& local) {
+  if (map_.erase(local) > 0) {
+    forget_port(local);
+  }
+}
+
 void MappingTable::begin_list() {
   for (auto& [local, mapping] : map_) {
     mapping.seen = 0;
@@ -66,22 +72,32 @@ MappingTable::Swept MappingTable::end_list(std::uint8_t client, core::Microsecon
       ++at;
       continue;
     }
+    const std::uint32_t references = mapping.references;
     if (mapping.since >= before) {
       swept.young_unseen = swept.young_unseen || mapping.seen < mapping.references;
       mapping.references = std::max(mapping.references, mapping.seen);
-      ++at;
-      continue;
+    } else {
+      mapping.references = mapping.seen;
+      mapping.doubtful = false;
     }
-    mapping.references = mapping.seen;
     if (mapping.references > 0) {
+      if (mapping.references != references) {
+        swept.changed.push_back(at->first);
+      }
       ++at;
       continue;
     }
-    swept.removed.push_back(mapping);
+    swept.removed.emplace_back(*at);
     forget_port(at->first);
     at = map_.erase(at);
   }
   return swept;
+}
+
+void MappingTable::end_partial_list(std::uint8_t client) {
+  for (auto& [local, mapping] : map_) {
+    mapping.doubtful = mapping.doubtful || (mapping.client == client && mapping.seen == 0);
+  }
 }
 
 void MappingTable::forget_port(const Address& local) {

@@ -28,6 +28,9 @@ struct Mapping {
   std::uint32_t references = 1;
   std::uint32_t seen = 0;   ///< how often the kernel named it in the list that is being read
   std::uint8_t client = 0;  ///< netlink client that owns it; only that one may remove it
+  /// The kernel may have removed it without us hearing of it: a new request for the same address
+  /// makes it anew.
+  bool doubtful = false;
   core::Microseconds since{0};
 };
 
@@ -48,6 +51,8 @@ class MappingTable {
   /// One reference less. Returns the mapping when that was the last one: its port is free then.
   /// Nothing happens if it is not there or belongs to another client.
   std::optional<Mapping> release(const Address& local, std::uint8_t client);
+  /// Takes a mapping out, whatever its references.
+  void erase(const Address& local);
 
   /// Before the kernel's list is read: nothing has been seen.
   void begin_list();
@@ -56,10 +61,13 @@ class MappingTable {
   /// Younger ones only gain references, because the kernel lists a mapping some time after it
   /// asked for it.
   struct Swept {
-    std::vector<Mapping> removed;
-    bool young_unseen = false;  ///< a young one was not in the list: look again later
+    std::vector<std::pair<Address, Mapping>> removed;
+    std::vector<Address> changed;  ///< have other references than before
+    bool young_unseen = false;     ///< a young one was not in the list: look again later
   };
   [[nodiscard]] Swept end_list(std::uint8_t client, core::Microseconds before);
+  /// The kernel's list of `client` was not whole: mappings that were not in it are doubtful.
+  void end_partial_list(std::uint8_t client);
 
   [[nodiscard]] const Map& all() const { return map_; }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "iwpm/dump.hpp"
+#include "iwpm/saved.hpp"
 #include "iwpm/session.hpp"
 #include "iwpm_fakes.hpp"
 
@@ -55,6 +56,21 @@ void check(const iwpm::Session& session, const test::FakeWorld& world) {
   }
   if (reserved != world.held.size() || world.wrong_releases != 0) {
     std::abort();
+  }
+}
+
+/// A process that starts now finds what this one has.
+void check_record(const iwpm::Session& session, const test::FakeWorld& world) {
+  const auto recorded = iwpm::parse_saved(world.recorded);
+  if (recorded.size() != session.mappings().all().size()) {
+    std::abort();
+  }
+  for (const iwpm::SavedMapping& saved : recorded) {
+    const auto found = session.mappings().all().find(saved.local);
+    if (found == session.mappings().all().end() || found->second.references != saved.references ||
+        !(found->second.mapped == saved.mapped)) {
+      std::abort();
+    }
   }
 }
 
@@ -147,6 +163,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     check(session, world);
   }
+  check_record(session, world);
   static_cast<void>(dump_json(session));
   int turns = 0;
   for (auto next = session.next_deadline(); next; next = session.next_deadline()) {

@@ -147,12 +147,38 @@ TEST(WireCodec, OtherVersionsAreRefused) {
   }
 }
 
+TEST(Saved, TheLastLineOfAnAddressCounts) {
+  const std::string first = "2 1 1 10.0.0.1 7200 0 10.0.0.1 40000\n";
+  const std::string second = "2 3 0 10.0.0.1 7200 0 10.0.0.1 40001\n";
+  const auto saved = parse_saved(first + second);
+  ASSERT_THAT(saved, SizeIs(1));
+  EXPECT_EQ(saved[0].references, 3U);
+  EXPECT_EQ(saved[0].mapped.port, 40001);
+  EXPECT_THAT(parse_saved(first + saved_line(at("10.0.0.1", 7200), nullptr)), IsEmpty());
+  EXPECT_THAT(parse_saved(first + saved_line(at("10.0.0.1", 7200), nullptr) + second), SizeIs(1));
+  EXPECT_THAT(parse_saved(first + second.substr(0, second.size() - 1)), SizeIs(1))
+      << "half a line is none";
+}
+
+TEST(Saved, NoLineIsLongerThanItsLimit) {
+  Mapping mapping;
+  mapping.references = 4'000'000'000;
+  mapping.client = 255;
+  mapping.reservation = 1;
+  Address longest = at("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535);
+  longest.scope = 4'000'000'000;
+  mapping.mapped = longest;
+  const std::string line = saved_line(longest, &mapping);
+  EXPECT_LE(line.size(), kSavedLine);
+  EXPECT_THAT(parse_saved(line), SizeIs(1));
+}
+
 TEST(Saved, WhatIsNotAMappingIsPassedOver) {
   EXPECT_THAT(parse_saved("2 1 1 10.0.0.1 7200 0 10.0.0.1 40000\n"), SizeIs(1));
   for (const char* wrong :
        {"", "2 1 1 10.0.0.1 7200 0 10.0.0.1", "2 0 1 10.0.0.1 1 0 10.0.0.1 2",
         "2 1 1 10.0.0.1 70000 0 10.0.0.1 2", "2 1 1 10.0.0.1 1 0 fd00::1 2", "a b c d e f g h"}) {
-    EXPECT_THAT(parse_saved(wrong), IsEmpty()) << wrong;
+    EXPECT_THAT(parse_saved(std::string(wrong) + "\n"), IsEmpty()) << wrong;
   }
 }
 
