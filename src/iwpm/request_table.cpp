@@ -93,9 +93,9 @@ void AcceptedTable::insert(std::uint64_t handle, const Address& peer, const Exch
 
 std::optional<AcceptedTable::Exchange> AcceptedTable::acknowledge(std::uint64_t handle,
                                                                   const Address& peer,
-                                                                  const Address& mapped) {
+                                                                  const Address& given) {
   const auto found = entries_.find(Key{handle, peer.with_port(0)});
-  if (found == entries_.end() || !(found->second.connection.mapped_local == mapped)) {
+  if (found == entries_.end() || !(found->second.given == given)) {
     return std::nullopt;
   }
   const Exchange before = found->second;

@@ -88,7 +88,10 @@ class AcceptedTable {
  public:
   /// An accepted request.
   struct Exchange {
-    Connection connection;  ///< as the kernel has to hear of it
+    /// As the kernel has to hear of it: by what the listener is mapped from and to, a wildcard
+    /// included, because that is what it looks for when the connection comes.
+    Connection connection;
+    Address given;  ///< the mapped address that the peer was told
     std::uint8_t client = 0;
     bool told = false;  ///< the kernel has heard of it
     bool acknowledged = false;
@@ -97,10 +100,10 @@ class AcceptedTable {
   [[nodiscard]] const Exchange* find(std::uint64_t handle, const Address& peer) const;
   void insert(std::uint64_t handle, const Address& peer, const Exchange& exchange,
               core::Microseconds now);
-  /// Notes that the peer has acknowledged `mapped`, the address that it was given. Returns the
-  /// exchange as it was before; nothing if there is none with this address.
+  /// Notes that the peer has acknowledged the address that it was given. Returns the exchange as it
+  /// was before; nothing if there is none with this address.
   std::optional<Exchange> acknowledge(std::uint64_t handle, const Address& peer,
-                                      const Address& mapped);
+                                      const Address& given);
   /// Forgets what is older than kExchangeLife.
   void expire(core::Microseconds now);
   /// When to call expire(): once a second at most.

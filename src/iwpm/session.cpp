@@ -545,7 +545,7 @@ void Session::request(const Address& peer, const WireMessage& message) {
     // The requester repeats until it has our accept, so nothing is repeated from here: who forges
     // a source gets one smaller datagram sent to it, never ten.
     answer.type = WireType::kAccept;
-    answer.accepting = given->connection.mapped_local;
+    answer.accepting = given->given;
     static_cast<void>(outside_->to_peer(Via::kAnswering, peer, encode(answer)));
     return;
   }
@@ -561,18 +561,15 @@ void Session::request(const Address& peer, const WireMessage& message) {
   AcceptedTable::Exchange exchange;
   exchange.client = mapping.client;
   exchange.told = accepted_.unacknowledged() < kMostUnacknowledged;
-  Connection& connection = exchange.connection;
-  connection.local = message.accepting;
-  connection.remote = message.connecting;
-  connection.mapped_local =
+  exchange.given =
       local.is_wildcard() ? mapping.mapped.with_ip(message.accepting.ip) : mapping.mapped;
-  connection.mapped_remote = message.connecting_mapped;
+  exchange.connection = {local, message.connecting, mapping.mapped, message.connecting_mapped};
   accepted_.insert(message.handle, peer, exchange, clock_->now());
   answer.type = WireType::kAccept;
-  answer.accepting = connection.mapped_local;
+  answer.accepting = exchange.given;
   static_cast<void>(outside_->to_peer(Via::kAnswering, peer, encode(answer)));
   if (exchange.told) {
-    outside_->to_kernel(encode_remote_info(outgoing(mapping.client), connection));
+    outside_->to_kernel(encode_remote_info(outgoing(mapping.client), exchange.connection));
   }
 }
 

@@ -561,8 +561,13 @@ TEST_F(SessionTest, MadeUpSourcesDoNotFillTheKernel) {
 
 TEST_F(SessionTest, AWildcardIsAcceptedWithTheAddressThatWasAskedFor) {
   say(KernelSays::add(3, at("0.0.0.0", 7200), 0));
+  const auto mapped = attribute_of(world.kernel.back(), IWPM_NLA_RMANAGE_MAPPED_LOC_ADDR);
   from(Via::kAnswering, kAsker, request(7));
   EXPECT_EQ(last_sent().accepting, at("10.0.0.1", 40000));
+  // The kernel looks for it by the address that it knows its listener by.
+  EXPECT_EQ(attribute_of(world.kernel.back(), IWPM_NLA_RQUERY_MAPPED_LOC_ADDR), mapped);
+  from(Via::kAnswering, kAsker, request(7));
+  EXPECT_EQ(last_sent().accepting, at("10.0.0.1", 40000)) << "a repeated request";
 }
 
 TEST_F(SessionTest, NothingIsKeptOfARejectedRequest) {
