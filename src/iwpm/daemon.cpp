@@ -60,7 +60,7 @@ void raise_descriptor_limit() {
 
 class Daemon final : private Outside {
  public:
-  Daemon() : session_(read(), clock_, *this, 0), netlink_buffer_(kNetlinkDatagram) {}
+  Daemon() : session_(read(), clock_, *this, 0) {}
 
   core::Result<int> run() {
     raise_descriptor_limit();
@@ -99,6 +99,7 @@ class Daemon final : private Outside {
   // Outside ------------------------------------------------------------------------------------
 
   void to_kernel(const NetlinkBytes& message) override {
+    ++sent_to_kernel_;
     const auto bytes = message.view();
     sockaddr_nl kernel{};
     kernel.nl_family = AF_NETLINK;
@@ -123,7 +124,7 @@ class Daemon final : private Outside {
   }
 
   tl::expected<ReservedPort, int> reserve_port(Family family, std::uint16_t wanted) override {
-    auto port = bind_port(family, wanted);
+    auto port = wanted == 0 ? spare_.take(family) : bind_port(family, wanted);
     if (!port) {
       return tl::make_unexpected(port.error());
     }
@@ -303,9 +304,10 @@ class Daemon final : private Outside {
 
   // After every event --------------------------------------------------------------------------
 
-  /// Writes down what has changed, sets the timer for what the session wants next, and tells
-  /// systemd.
+  /// Everybody has an answer. Writes down what has changed, sets the timer for what the session
+  /// wants next, and tells systemd.
   void settle() {
+    spare_.fill();
     if (const auto written = record_.flush(session_.mappings()); !written) {
       program::log(Level::kWarning, written.error().message());
     }
@@ -320,12 +322,17 @@ class Daemon final : private Outside {
       tell_status();
       sd_notify(0, "READY=1");
       program::log(Level::kInfo, "ready: " + status_);
-      return;
     }
+    busy_ = true;
     if (clock_.now() >= told_ + kStatusInterval) {
       tell_status();
-    } else if (!status_pending_) {
-      status_pending_ = true;
+    }
+    arm_status();
+  }
+
+  /// Has on_status() called when a second has passed.
+  void arm_status() {
+    if (!std::exchange(status_pending_, true)) {
       sd_event_source_set_time(status_timer_.get(),
                                static_cast<std::uint64_t>((told_ + kStatusInterval).count()));
       sd_event_source_set_enabled(status_timer_.get(), SD_EVENT_ONESHOT);
@@ -343,16 +350,24 @@ class Daemon final : private Outside {
 
   // Events -------------------------------------------------------------------------------------
 
-  /// Runs the handler of an event: no exception may cross sd-event's C code.
+  /// No exception may cross sd-event's C code.
   template <typename Handler>
-  int guarded(const Handler& handler) noexcept {
+  static int caught(const Handler& handler) noexcept {
     try {
       handler();
-      settle();
       return 0;
     } catch (const std::exception&) {
       return -ENOMEM;  // ends the loop; systemd starts the daemon again, which recovers its table
     }
+  }
+
+  /// Runs the handler of an event, and what is due after every event.
+  template <typename Handler>
+  int guarded(const Handler& handler) noexcept {
+    return caught([&] {
+      handler();
+      settle();
+    });
   }
 
   static int on_netlink(sd_event_source* /*source*/, int /*fd*/, std::uint32_t /*events*/,
@@ -362,14 +377,14 @@ class Daemon final : private Outside {
   }
 
   void read_netlink() {
-    for (unsigned i = 0; i < kDatagramsATurn; ++i) {
-      const auto got = receive_netlink(netlink_.fd.get(), netlink_buffer_);
-      if (got) {
-        session_.from_kernel(std::span(netlink_buffer_).first(*got));
-      } else if (got.error() == ENOBUFS) {
+    for (unsigned i = 0; i < kDatagramsATurn / kNetlinkBatch; ++i) {
+      const std::uint64_t before = sent_to_kernel_;
+      const auto got = receiver_.receive(
+          netlink_.fd.get(), [this](const auto& datagram) { session_.from_kernel(datagram); });
+      if (!got && got.error() == ENOBUFS) {
         session_.kernel_overrun();
-      } else {
-        return;
+      } else if (!got || (*got < kNetlinkBatch && sent_to_kernel_ == before)) {
+        return;  // all is read; what was answered has its trailer there already
       }
     }
   }
@@ -432,12 +447,15 @@ class Daemon final : private Outside {
 
   static int on_status(sd_event_source* /*source*/, std::uint64_t /*usec*/, void* user) {
     auto& self = *static_cast<Daemon*>(user);
-    self.status_pending_ = false;
-    self.told_ = Microseconds(0);
-    const int status = self.guarded([] {});
-    // Nothing has happened for a while, or once in a while when much happens.
-    program::release_program_text();
-    return status;
+    return caught([&self] {
+      self.status_pending_ = false;
+      self.tell_status();
+      if (std::exchange(self.busy_, false)) {
+        self.arm_status();
+      } else {
+        program::release_program_text();  // nothing has happened for a while
+      }
+    });
   }
 
   static int on_signal(sd_event_source* /*source*/, const signalfd_siginfo* info, void* user) {
@@ -479,7 +497,9 @@ class Daemon final : private Outside {
   Session session_;
   Record record_{kSavedFile};
   std::vector<core::UniqueFd> ports_;  ///< reserved, by descriptor
-  std::vector<std::byte> netlink_buffer_;
+  SparePorts spare_;
+  NetlinkReceiver receiver_;
+  std::uint64_t sent_to_kernel_ = 0;
   // Where the datagram came from that is being handled, and to which address of ours.
   int answer_fd_ = -1;
   std::optional<Destination> answer_from_;
@@ -496,6 +516,7 @@ class Daemon final : private Outside {
   Source status_timer_;
   bool ready_ = false;
   bool status_pending_ = false;
+  bool busy_ = false;  ///< something has happened since on_status() was called
   Microseconds told_{0};
   std::string status_;
 };

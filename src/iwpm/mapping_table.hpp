@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -32,6 +34,21 @@ struct Mapping {
   /// makes it anew.
   bool doubtful = false;
   core::Microseconds since{0};
+};
+
+/// How many mappings a family and port have. Only the parts that are used take memory.
+class PortCounts {
+ public:
+  /// Throws std::bad_alloc.
+  PortCounts();
+  [[nodiscard]] std::uint32_t& of(const Address& local);
+  [[nodiscard]] std::uint32_t of(const Address& local) const;
+
+ private:
+  struct Free {
+    void operator()(std::uint32_t* memory) const noexcept { std::free(memory); }
+  };
+  std::unique_ptr<std::uint32_t[], Free> counts_;
 };
 
 class MappingTable {
@@ -72,11 +89,8 @@ class MappingTable {
   [[nodiscard]] const Map& all() const { return map_; }
 
  private:
-  void forget_port(const Address& local);
-
   Map map_;
-  // How many mappings a family and port have.
-  std::unordered_map<std::uint32_t, std::uint32_t> ports_;
+  PortCounts ports_;
 };
 
 }  // namespace rdmaboot::iwpm

@@ -43,6 +43,8 @@ void Session::send_error(std::uint8_t client, std::uint32_t echoed, ErrorCode co
 
 void Session::greet() {
   kernel_ = Kernel::kAsked;
+  list_asked_ = clock_->now();
+  list_again_.reset();
   pending_lists_.clear();
   const Outgoing header = outgoing(kClientIwcm);
   hello_sequence_ = header.sequence;
@@ -112,6 +114,10 @@ void Session::handle(const KernelMessage& message, const Finished& body) {
     ask_for_list();
     return;
   }
+  if (body.is_busy && kernel_ == Kernel::kAsked && message.sequence == hello_sequence_) {
+    list_again_ = clock_->now() + kListInterval;
+    return;
+  }
   const auto list = std::find_if(
       pending_lists_.begin(), pending_lists_.end(),
       [&](const PendingList& pending) { return pending.sequence == message.sequence; });
@@ -145,6 +151,11 @@ void Session::ask_for_list() {
 }
 
 void Session::list_ended(std::uint8_t client, const Finished& how) {
+  if (how.is_busy) {
+    list_again_ = clock_->now() + kListInterval;
+    list_follows_up_ = false;
+    return;
+  }
   // A kernel without mappings announces no number; one that could not send all of them neither, but
   // says that it failed. At the start, nobody there means that nothing is in use.
   const bool whole = how.is_error ? kernel_ == Kernel::kListed
@@ -593,7 +604,8 @@ void Session::deadline() {
   }
   accepted_.expire(now);
   if (list_again_ && *list_again_ <= now) {
-    ask_for_list();
+    // Without an answer to the greeting there is nobody to ask for a list.
+    kernel_ == Kernel::kAsked ? greet() : ask_for_list();
   }
 }
 

@@ -9,7 +9,7 @@
 #include <linux/errqueue.h>
 #include <linux/netlink.h>
 #include <rdma/rdma_netlink.h>
-#include <sys/uio.h>
+#include <unistd.h>
 
 namespace rdmaboot::iwpm {
 namespace {
@@ -76,6 +76,13 @@ std::optional<Address> from_socket(const sockaddr_storage& storage) {
 
 bool set_option(int fd, int level, int name, int value) {
   return ::setsockopt(fd, level, name, &value, sizeof(value)) == 0;
+}
+
+/// More than net.core.rmem_max needs CAP_NET_ADMIN; without it that is the most.
+void set_receive_buffer(int fd, int size) {
+  if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, size)) {
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, size);
+  }
 }
 
 /// One recvmsg with room for everything.
@@ -146,10 +153,7 @@ void put_source(msghdr& message, std::span<std::byte> control, Family family,
 }  // namespace
 
 void set_netlink_buffer(int fd, std::uint32_t buffer) {
-  const int size = static_cast<int>(buffer);
-  if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, size)) {
-    set_option(fd, SOL_SOCKET, SO_RCVBUF, size);
-  }
+  set_receive_buffer(fd, static_cast<int>(std::max(buffer, kLeastNetlinkBuffer)));
 }
 
 Result<NetlinkSocket> open_netlink(std::uint32_t buffer) {
@@ -172,21 +176,35 @@ Result<NetlinkSocket> open_netlink(std::uint32_t buffer) {
   return out;
 }
 
-tl::expected<std::size_t, int> receive_netlink(int fd, std::span<std::byte> buffer) {
-  sockaddr_nl sender{};
-  iovec part{buffer.data(), buffer.size()};
-  msghdr message{};
-  message.msg_name = &sender;
-  message.msg_namelen = sizeof(sender);
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  const ssize_t got = ::recvmsg(fd, &message, MSG_DONTWAIT);
+NetlinkReceiver::NetlinkReceiver()
+    : buffer_(std::make_unique_for_overwrite<std::byte[]>(kNetlinkBatch * kNetlinkDatagram)) {
+  const std::size_t room =
+      std::min(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), kNetlinkDatagram);
+  for (std::size_t i = 0; i < kNetlinkBatch; ++i) {
+    parts_.at(i) = {buffer_.get() + i * kNetlinkDatagram, room};
+    headers_.at(i).msg_hdr.msg_name = &senders_.at(i);
+    headers_.at(i).msg_hdr.msg_iov = &parts_.at(i);
+    headers_.at(i).msg_hdr.msg_iovlen = 1;
+  }
+}
+
+tl::expected<std::size_t, int> NetlinkReceiver::receive(int fd, const OnMessage& handle) {
+  for (mmsghdr& header : headers_) {
+    header.msg_hdr.msg_namelen = sizeof(sockaddr_nl);
+  }
+  const int got = ::recvmmsg(fd, headers_.data(), kNetlinkBatch, MSG_DONTWAIT, nullptr);
   if (got < 0) {
     return tl::make_unexpected(errno);
   }
-  // Any process with CAP_NET_ADMIN may send to us; only the kernel has number 0.
-  const bool good = sender.nl_pid == 0 && (message.msg_flags & MSG_TRUNC) == 0;
-  return good ? static_cast<std::size_t>(got) : 0;
+  const auto count = static_cast<std::size_t>(got);
+  for (std::size_t i = 0; i < count; ++i) {
+    // Any process with CAP_NET_ADMIN may send to us; only the kernel has number 0.
+    const mmsghdr& message = headers_.at(i);
+    if (senders_.at(i).nl_pid == 0 && (message.msg_hdr.msg_flags & MSG_TRUNC) == 0) {
+      handle(std::span(buffer_.get() + i * kNetlinkDatagram, message.msg_len));
+    }
+  }
+  return count;
 }
 
 Result<core::UniqueFd> open_udp(const Address& local) {
@@ -205,6 +223,7 @@ Result<core::UniqueFd> open_udp(const Address& local) {
   if (!set) {
     return fail("set options of", name, errno);
   }
+  set_receive_buffer(fd.get(), kUdpBuffer);
   // Early in boot the address may not be there yet.
   if (!local.is_wildcard()) {
     static_cast<void>(v4 ? set_option(fd.get(), IPPROTO_IP, IP_FREEBIND, 1)
@@ -297,6 +316,30 @@ tl::expected<BoundPort, int> bind_port(Family family, std::uint16_t wanted) {
   const auto bound = from_socket(address.storage);
   out.number = bound ? bound->port : wanted;
   return out;
+}
+
+tl::expected<BoundPort, int> SparePorts::take(Family family) {
+  Spare& spare = family == Family::kIpv4 ? four_ : six_;
+  spare.wanted = true;
+  if (spare.ports.empty()) {
+    return bind_port(family, 0);
+  }
+  BoundPort port = std::move(spare.ports.back());
+  spare.ports.pop_back();
+  return port;
+}
+
+void SparePorts::fill() {
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    Spare& spare = family == Family::kIpv4 ? four_ : six_;
+    while (spare.wanted && spare.ports.size() < kSpare) {
+      auto port = bind_port(family, 0);
+      if (!port) {
+        break;
+      }
+      spare.ports.push_back(std::move(*port));
+    }
+  }
 }
 
 }  // namespace rdmaboot::iwpm

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -214,6 +215,27 @@ TEST(BindPort, NobodyElseGetsItUntilItIsClosed) {
     held->fd.reset();
     EXPECT_TRUE(bind_port(family, held->number));
   }
+}
+
+TEST(SparePorts, NoneAreHeldBeforeOneIsWantedAndThenAFew) {
+  SparePorts spare;
+  spare.fill();
+  EXPECT_EQ(spare.size(), 0U);
+  const auto first = spare.take(Family::kIpv4);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(spare.size(), 0U);
+  spare.fill();
+  EXPECT_EQ(spare.size(), SparePorts::kSpare);
+  std::set<std::uint16_t> numbers{first->number};
+  std::vector<BoundPort> held;
+  for (std::size_t i = 0; i < 2 * SparePorts::kSpare; ++i) {
+    auto port = spare.take(Family::kIpv4);
+    ASSERT_TRUE(port);
+    numbers.insert(port->number);
+    held.push_back(std::move(*port));
+  }
+  EXPECT_THAT(numbers, SizeIs(1 + 2 * SparePorts::kSpare)) << "no port is given twice";
+  EXPECT_EQ(spare.size(), 0U);
 }
 
 }  // namespace

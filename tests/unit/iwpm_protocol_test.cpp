@@ -274,6 +274,54 @@ TEST(Start, AKernelWithoutTheConnectionManagerIsGreetedAgainWhenADeviceComes) {
   EXPECT_EQ(session.kernel(), Kernel::kServed);
 }
 
+TEST(Start, ABusyKernelIsGreetedAgainAndKeepsItsVersion) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  session.greet();
+  session.from_kernel(KernelSays::error(0, -EBUSY));
+  EXPECT_EQ(session.kernel(), Kernel::kAsked);
+  ASSERT_TRUE(session.next_deadline());
+  clock.advance(1s);
+  session.deadline();
+  ASSERT_THAT(world.kernel, SizeIs(2));
+  session.from_kernel(KernelSays::hello(4));
+  EXPECT_EQ(session.kernel(), Kernel::kListed);
+  EXPECT_EQ(session.version(), 4);
+}
+
+TEST(Start, ABusyKernelIsAskedForItsListAgainAndNothingIsDroppedBefore) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  session.recall({{at("10.0.0.1", 7200), at("10.0.0.1", 40000), 1, kClientIwcm, true}});
+  session.greet();
+  session.from_kernel(KernelSays::hello(4));
+  session.from_kernel(KernelSays::error(1, -EBUSY));
+  EXPECT_EQ(session.kernel(), Kernel::kListed) << "not ready yet";
+  EXPECT_THAT(session.mappings().all(), SizeIs(1));
+  clock.advance(1s);
+  session.deadline();
+  ASSERT_THAT(world.kernel, SizeIs(3));
+  session.from_kernel(KernelSays::mapinfo(6, at("10.0.0.1", 7200), at("10.0.0.1", 40000), 0));
+  session.from_kernel(KernelSays::mapinfo_count(7, 1));
+  session.from_kernel(KernelSays::finished(2));
+  EXPECT_EQ(session.kernel(), Kernel::kServed);
+  EXPECT_THAT(session.mappings().all(), SizeIs(1));
+}
+
+TEST(Start, AGreetingWhoseAnswerWasLostIsSentAgain) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  session.greet();
+  session.kernel_overrun();
+  clock.advance(1s);
+  session.deadline();
+  ASSERT_THAT(world.kernel, SizeIs(2));
+  EXPECT_EQ(test::operation_of(world.kernel[1]), unsigned{RDMA_NL_IWPM_HELLO});
+}
+
 // Settings ---------------------------------------------------------------------------------------
 
 TEST(ReadSettings, TheFileOfRdmaCoreIsUnderstood) {

@@ -7,11 +7,12 @@
 . /vmtest/lib/assert.sh
 
 rdmacm() { timeout 5 python3 /vmtest/lib/rdmacm.py "$@"; }
-hold() { # hold NAME ADDRESS PORT [NETNS]
-    mkfifo "/run/$1"
-    ${4:+ip netns exec "$4"} python3 /vmtest/lib/rdmacm.py listen "$2" "$3" 1 <"/run/$1" >"/run/$1.out" &
-    eval "exec {$1}>/run/$1"
-    wait_for 30 test -s "/run/$1.out"
+# hold FD ADDRESS PORT [NETNS]: a listener that lasts as long as this shell's file descriptor FD.
+hold() {
+    mkfifo "/run/hold$1"
+    ${4:+ip netns exec "$4"} python3 /vmtest/lib/rdmacm.py listen "$2" "$3" 1 <"/run/hold$1" >"/run/held$1" &
+    eval "exec $1>/run/hold$1"
+    wait_for 30 test -s "/run/held$1"
 }
 udp_is_open() { ss -Hlun 'sport = 3935' | grep -q 3935; }
 udp_is_closed() { ! udp_is_open; }
@@ -35,14 +36,14 @@ modprobe rdmaboot_test_portmap
 wait_for 10 test -e /dev/infiniband/rdma_cm
 start first
 
-hold l4 "$PEER_OWN" 7200
-hold l6 fd77::1 7201
+hold 10 "$PEER_OWN" 7200
+hold 11 fd77::1 7201
 echo siw0 >/sys/module/rdmaboot_test_portmap/parameters/map
-hold m4 "$PEER_OWN" 7202
-hold m6 fd77::1 7203
+hold 12 "$PEER_OWN" 7202
+hold 13 fd77::1 7203
 echo siw0 >/sys/module/rdmaboot_test_portmap/parameters/nomap
-hold w4 0.0.0.0 7204
-hold w6 :: 7205
+hold 14 0.0.0.0 7204
+hold 15 :: 7205
 mark "b asks"
 barrier a-listens >/dev/null
 barrier b-has-asked >/dev/null
@@ -67,16 +68,16 @@ ip -n other address add "$PEER_OWN/24" dev o0
 ip -n other link set o0 up
 ip -n other link set lo up
 ip netns exec other rdma link add siw1 type siw netdev o0
-hold dup "$PEER_OWN" 7200 other
+hold 16 "$PEER_OWN" 7200 other
 daemon=$(pgrep -x iwpmd)
 used=$(find "/proc/$daemon/fd" -type l | wc -l)
 prlimit --pid "$daemon" --nofile="$used:$used"
-hold full "$PEER_OWN" 7210
+hold 17 "$PEER_OWN" 7210
 sleep 2
 kill "$daemon"
 wait_for 20 udp_is_closed
 mark "second process"
 start second
-exec {l4}>&- {l6}>&- {m4}>&- {m6}>&-
+exec 10>&- 11>&- 12>&- 13>&-
 sleep 2
-barrier done >/dev/null
+barrier finished >/dev/null

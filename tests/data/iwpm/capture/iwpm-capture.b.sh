@@ -3,11 +3,12 @@
 . /vmtest/lib/assert.sh
 
 rdmacm() { timeout 5 python3 /vmtest/lib/rdmacm.py "$@"; }
+# hold FD ADDRESS PORT: a listener that lasts as long as this shell's file descriptor FD.
 hold() {
-    mkfifo "/run/$1"
-    python3 /vmtest/lib/rdmacm.py listen "$2" "$3" 1 <"/run/$1" >"/run/$1.out" &
-    eval "exec {$1}>/run/$1"
-    wait_for 30 test -s "/run/$1.out"
+    mkfifo "/run/hold$1"
+    python3 /vmtest/lib/rdmacm.py listen "$2" "$3" 1 <"/run/hold$1" >"/run/held$1" &
+    eval "exec $1>/run/hold$1"
+    wait_for 30 test -s "/run/held$1"
 }
 udp_is_open() { ss -Hlun 'sport = 3935' | grep -q 3935; }
 boot_finished
@@ -29,7 +30,7 @@ for target in "$PEER_OTHER 7200" "fd77::1 7201" "$PEER_OTHER 7202" "fd77::1 7203
     rdmacm connect $target || true
 done
 barrier b-has-asked >/dev/null
-hold l4 "$PEER_OWN" 7300
-hold l6 fd77::2 7301
+hold 10 "$PEER_OWN" 7300
+hold 11 fd77::2 7301
 barrier b-listens >/dev/null
-barrier done >/dev/null
+barrier finished >/dev/null
