@@ -199,6 +199,11 @@ class Daemon final : private Outside {
       program::log(no_family ? Level::kDebug : Level::kWarning, fd.error().message());
       return;
     }
+    if (via == Via::kAnswering) {
+      if (const auto filtered = take_only_questions(fd->get()); !filtered) {
+        program::log(Level::kWarning, filtered.error().message());
+      }
+    }
     auto socket = std::make_unique<Udp>();
     socket->daemon = this;
     socket->via = via;
@@ -408,8 +413,8 @@ class Daemon final : private Outside {
   }
 
   void read_udp(const Udp& socket) {
-    receive_datagrams(socket.fd.get(), [&](const Address& from, const Destination& to,
-                                           std::span<const std::byte> datagram) {
+    udp_receiver_.receive(socket.fd.get(), [&](const Address& from, const Destination& to,
+                                               std::span<const std::byte> datagram) {
       answer_fd_ = socket.fd.get();
       answer_from_ = to;
       session_.from_peer(socket.via, from, datagram);
@@ -499,6 +504,7 @@ class Daemon final : private Outside {
   std::vector<core::UniqueFd> ports_;  ///< reserved, by descriptor
   SparePorts spare_;
   NetlinkReceiver receiver_;
+  UdpReceiver udp_receiver_;
   std::uint64_t sent_to_kernel_ = 0;
   // Where the datagram came from that is being handled, and to which address of ours.
   int answer_fd_ = -1;

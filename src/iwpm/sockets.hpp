@@ -78,7 +78,7 @@ class NetlinkReceiver {
 };
 
 /// Opens a UDP socket of `local`'s family, bound to it (port 0: any). An IPv6 socket takes no IPv4.
-/// Answers are sent from the address that was asked (see receive_datagrams()), errors of the
+/// Answers are sent from the address that was asked (see UdpReceiver), errors of the
 /// network are queued. Errors: errno; EAFNOSUPPORT where the kernel lacks the family.
 [[nodiscard]] core::Result<core::UniqueFd> open_udp(const Address& local);
 
@@ -88,11 +88,33 @@ struct Destination {
   std::uint32_t interface = 0;
 };
 
-using OnDatagram = std::function<void(const Address& from, const Destination& to,
-                                      std::span<const std::byte> datagram)>;
-/// Receives at most kDatagramsATurn datagrams. Stops at the first error, which is no matter for a
-/// UDP socket: it is there again at the next call.
-void receive_datagrams(int fd, const OnDatagram& handle);
+/// Has the kernel drop what is neither a request nor an acknowledgement, by length and first byte,
+/// before it takes room in the receive buffer or wakes us. The session checks all the same. Errors:
+/// errno.
+[[nodiscard]] core::Result<void> take_only_questions(int fd);
+
+/// Receives datagrams, several with one call.
+class UdpReceiver {
+ public:
+  /// Most datagrams that one call receives.
+  static constexpr std::size_t kBatch = 32;
+  UdpReceiver();
+  UdpReceiver(const UdpReceiver&) = delete;  // headers_ points into it
+  UdpReceiver& operator=(const UdpReceiver&) = delete;
+  ~UdpReceiver();
+
+  using OnDatagram = std::function<void(const Address& from, const Destination& to,
+                                        std::span<const std::byte> datagram)>;
+  /// Takes at most kDatagramsATurn datagrams; the span is empty for one that is longer than any of
+  /// the protocol. Stops at the first error, which is no matter for a UDP socket: it is there again
+  /// at the next call.
+  void receive(int fd, const OnDatagram& handle);
+
+ private:
+  struct Slot;
+  std::unique_ptr<std::array<Slot, kBatch>> slots_;
+  std::array<mmsghdr, kBatch> headers_{};
+};
 
 using OnUnreachable = std::function<void(const Address& to, std::span<const std::byte> sent)>;
 /// Takes at most kDatagramsATurn entries off the error queue: datagrams of ours that came back.

@@ -134,7 +134,7 @@ struct Got {
 std::vector<Got> received(int fd) {
   std::vector<Got> all;
   EXPECT_TRUE(readable(fd, 5000));
-  receive_datagrams(
+  UdpReceiver().receive(
       fd, [&](const Address& from, const Destination& to, std::span<const std::byte> bytes) {
         all.push_back({from, to, bytes.size()});
       });
@@ -198,6 +198,50 @@ TEST(Udp, EveryLengthArrivesAndTheLongOnesAsNothing) {
     const auto got = received(any->get());
     ASSERT_THAT(got, SizeIs(1));
     ASSERT_EQ(got[0].size, size <= 128 ? size : 0U);
+  }
+}
+
+TEST(Udp, ManyAtOnceComeInOrder) {
+  const auto any = open_udp(at("127.0.0.1", 0));
+  ASSERT_TRUE(any);
+  const Peer peer(at("127.0.0.1", 0));
+  for (std::size_t size = 1; size <= 100; ++size) {
+    peer.send(at("127.0.0.1", port_of(any->get())), size);
+  }
+  auto got = received(any->get());
+  EXPECT_THAT(got, SizeIs(kDatagramsATurn)) << "then others have their turn";
+  const auto rest = received(any->get());
+  got.insert(got.end(), rest.begin(), rest.end());
+  ASSERT_THAT(got, SizeIs(100));
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].size, i + 1);
+  }
+}
+
+TEST(Udp, WhatIsNoQuestionDoesNotEvenArrive) {
+  const auto filtered = open_udp(at("127.0.0.1", 0));
+  ASSERT_TRUE(filtered);
+  ASSERT_TRUE(take_only_questions(filtered->get()));
+  const Peer peer(at("127.0.0.1", 0));
+  const Address to = at("127.0.0.1", port_of(filtered->get()));
+  const auto arrives = [&](std::size_t size, unsigned first) {
+    Octets datagram(size, std::byte{0});
+    if (size > 0) {
+      datagram[0] = static_cast<std::byte>(first);
+    }
+    EXPECT_EQ(send_datagram(peer.fd(), to, datagram, std::nullopt), 0);
+    const bool there = readable(filtered->get(), 0);  // on loopback it is there at once or never
+    UdpReceiver().receive(filtered->get(), [](const auto&, const auto&, const auto&) {});
+    return there;
+  };
+  for (unsigned first = 0; first < 256; ++first) {
+    EXPECT_EQ(arrives(kWireRequestSize, first), first == 0x04 || first == 0x06) << first;
+    EXPECT_EQ(arrives(kWireSize, first), first == 0x24 || first == 0x26) << first;
+  }
+  for (std::size_t size = 0; size <= 2000; ++size) {
+    for (const unsigned first : {0x04U, 0x24U}) {
+      EXPECT_EQ(arrives(size, first), size == (first == 0x04 ? kWireRequestSize : kWireSize));
+    }
   }
 }
 

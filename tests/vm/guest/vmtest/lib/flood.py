@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Sends port-mapper datagrams with made-up sources as fast as a packet socket's ring takes them.
 
-flood.py INTERFACE DESTINATION PORT SECONDS   frames leave by INTERFACE for the other end of its veth pair, which has
+flood.py INTERFACE DESTINATION PORT SECONDS [RATE]
+                                              frames leave by INTERFACE for the other end of its veth pair, which has
                                               DESTINATION; a third ask for PORT, a third for ports that nobody has, the
-                                              rest is rubbish of all lengths. Prints datagrams sent a second.
+                                              rest is rubbish of all lengths; RATE: not more of them a second.
+                                              Prints datagrams sent a second.
 """
 
 import mmap
@@ -17,12 +19,14 @@ import time
 
 ETHERTYPE = 0x0800
 MAPPER = 3935
-# linux/if_packet.h: PACKET_TX_RING, TP_STATUS_SEND_REQUEST; a frame's header is a struct tpacket_hdr, aligned.
+# linux/socket.h: SOL_PACKET. linux/if_packet.h: PACKET_TX_RING, TP_STATUS_SEND_REQUEST; a frame's header is a struct tpacket_hdr, aligned.
+SOL_PACKET = 263
 PACKET_TX_RING = 13
 SEND_REQUEST = 1
 DATA_AT = 32
 FRAME = 2048
 FRAMES = 4096
+TICK = 0.02
 
 
 def checksum(data):
@@ -64,7 +68,7 @@ def main():
         for name in (other, interface)
     )
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
-        sock.setsockopt(socket.SOL_PACKET, PACKET_TX_RING, struct.pack("IIII", FRAME * FRAMES, 1, FRAME, FRAMES))
+        sock.setsockopt(SOL_PACKET, PACKET_TX_RING, struct.pack("IIII", FRAME * FRAMES, 1, FRAME, FRAMES))
         sock.bind((interface, 0))
         ring = mmap.mmap(sock.fileno(), FRAME * FRAMES, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         for number in range(FRAMES):
@@ -72,14 +76,20 @@ def main():
             at = number * FRAME
             struct.pack_into("@LII", ring, at, 0, len(data), 0)
             ring[at + DATA_AT : at + DATA_AT + len(data)] = data
-        requested = bytes([SEND_REQUEST]) * FRAMES
+        at_once = min(int(float(sys.argv[5]) * TICK), FRAMES) if len(sys.argv) > 5 else FRAMES
         sent = 0
         started = time.monotonic()
-        while time.monotonic() - started < seconds:
-            # The status of each frame is its first byte; one call sends all that ask for it.
-            ring[0 : FRAME * FRAMES : FRAME] = requested
+        while (now := time.monotonic()) - started < seconds:
+            if at_once < FRAMES and sent / at_once * TICK > now - started:
+                time.sleep(TICK / 2)
+                continue
+            # The status of each frame is its first byte; one call sends all that ask for it, in the ring's order.
+            for number in range(sent, sent + at_once) if at_once < FRAMES else ():
+                ring[number % FRAMES * FRAME] = SEND_REQUEST
+            if at_once == FRAMES:
+                ring[0 : FRAME * FRAMES : FRAME] = bytes([SEND_REQUEST]) * FRAMES
             sock.send(b"")
-            sent += FRAMES
+            sent += at_once
         print(round(sent / (time.monotonic() - started)), flush=True)
 
 
