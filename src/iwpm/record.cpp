@@ -29,7 +29,7 @@ core::Result<void> Record::give_up(const char* attempt, int error) {
 }
 
 core::Result<void> Record::start(const MappingTable& mappings) {
-  if (const auto written = core::replace_file(path_, write_saved(mappings)); !written) {
+  if (auto written = core::replace_file(path_, write_saved(mappings)); !written) {
     static_cast<void>(give_up("write", 0));
     return written;
   }
