@@ -17,6 +17,7 @@
 #include <rdma/rdma_netlink.h>
 #include <sys/socket.h>
 
+#include "iwpm/saved.hpp"
 #include "iwpm/session.hpp"
 
 namespace rdmaboot::test {
@@ -64,6 +65,9 @@ class FakeWorld final : public iwpm::Outside {
       ++wrong_releases;
     }
   }
+  void record(const iwpm::Address& local, const iwpm::Mapping* mapping) override {
+    recorded += iwpm::saved_line(local, mapping);
+  }
   std::uint64_t random() override {
     random_ = random_ * 6364136223846793005ULL + 1442695040888963407ULL;
     return random_;
@@ -74,6 +78,7 @@ class FakeWorld final : public iwpm::Outside {
   std::vector<Octets> kernel;
   std::vector<Datagram> peers;
   std::vector<std::string> told;
+  std::string recorded;  ///< as the daemon would have written it
   std::set<int> held;
   std::size_t kernel_count = 0;
   std::size_t peer_count = 0;

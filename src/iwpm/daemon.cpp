@@ -23,11 +23,10 @@
 #include <unistd.h>
 
 #include "core/clock.hpp"
-#include "core/file.hpp"
 #include "core/unique_handle.hpp"
 #include "iwpm/dump.hpp"
 #include "iwpm/dump_socket.hpp"
-#include "iwpm/saved.hpp"
+#include "iwpm/record.hpp"
 #include "iwpm/session.hpp"
 #include "iwpm/settings.hpp"
 #include "iwpm/sockets.hpp"
@@ -61,7 +60,7 @@ void raise_descriptor_limit() {
 
 class Daemon final : private Outside {
  public:
-  Daemon() : session_(read(), clock_, *this, 0), netlink_buffer_(kNetlinkDatagram) {}
+  Daemon() : session_(read(), clock_, *this, 0) {}
 
   core::Result<int> run() {
     raise_descriptor_limit();
@@ -82,7 +81,6 @@ class Daemon final : private Outside {
     settle();
     const int status = sd_event_loop(loop_.get());
     sd_notify(0, "STOPPING=1");
-    save();
     if (status < 0) {
       return core::fail("run", "the event loop", -status);
     }
@@ -101,6 +99,7 @@ class Daemon final : private Outside {
   // Outside ------------------------------------------------------------------------------------
 
   void to_kernel(const NetlinkBytes& message) override {
+    ++sent_to_kernel_;
     const auto bytes = message.view();
     sockaddr_nl kernel{};
     kernel.nl_family = AF_NETLINK;
@@ -125,7 +124,7 @@ class Daemon final : private Outside {
   }
 
   tl::expected<ReservedPort, int> reserve_port(Family family, std::uint16_t wanted) override {
-    auto port = bind_port(family, wanted);
+    auto port = wanted == 0 ? spare_.take(family) : bind_port(family, wanted);
     if (!port) {
       return tl::make_unexpected(port.error());
     }
@@ -139,6 +138,10 @@ class Daemon final : private Outside {
   }
 
   void release_port(int token) override { ports_.at(static_cast<std::size_t>(token)).reset(); }
+
+  void record(const Address& local, const Mapping* mapping) override {
+    record_.add(local, mapping);
+  }
 
   std::uint64_t random() override {
     std::uint64_t value = 0;
@@ -195,6 +198,11 @@ class Daemon final : private Outside {
                              (local.is_wildcard() && fd.error().error_number == EADDRNOTAVAIL);
       program::log(no_family ? Level::kDebug : Level::kWarning, fd.error().message());
       return;
+    }
+    if (via == Via::kAnswering) {
+      if (const auto filtered = take_only_questions(fd->get()); !filtered) {
+        program::log(Level::kWarning, filtered.error().message());
+      }
     }
     auto socket = std::make_unique<Udp>();
     socket->daemon = this;
@@ -261,25 +269,19 @@ class Daemon final : private Outside {
   }
 
   /// The kernel's list has an end (see Session::recall()), so the next process is left ours.
-  void save() {
-    const std::string text = write_saved(session_.mappings());
-    if (text.empty()) {
-      return;
-    }
-    if (const auto saved = core::replace_file(kSavedFile, text); !saved) {
+  void recall() {
+    if (const auto saved = record_.read()) {
+      session_.recall(*saved);
+    } else {
       program::log(Level::kWarning, saved.error().message());
     }
+    start_record();
   }
 
-  void recall() {
-    const auto text = core::read_file(kSavedFile, kSavedLimit);
-    if (text) {
-      session_.recall(parse_saved(*text));
-    } else if (text.error().error_number != ENOENT) {
-      program::log(Level::kWarning, text.error().message());
+  void start_record() {
+    if (const auto started = record_.start(session_.mappings()); !started) {
+      program::log(Level::kWarning, started.error().message());
     }
-    // It tells of this moment; after a crash it would be out of date.
-    ::unlink(kSavedFile);
   }
 
   void watch_devices() {
@@ -307,8 +309,13 @@ class Daemon final : private Outside {
 
   // After every event --------------------------------------------------------------------------
 
-  /// Sets the timer for what the session wants next, and tells systemd what has changed.
+  /// Everybody has an answer. Writes down what has changed, sets the timer for what the session
+  /// wants next, and tells systemd.
   void settle() {
+    spare_.fill();
+    if (const auto written = record_.flush(session_.mappings()); !written) {
+      program::log(Level::kWarning, written.error().message());
+    }
     const auto next = session_.next_deadline();
     if (next) {
       sd_event_source_set_time(deadline_.get(), static_cast<std::uint64_t>(next->count()));
@@ -320,12 +327,17 @@ class Daemon final : private Outside {
       tell_status();
       sd_notify(0, "READY=1");
       program::log(Level::kInfo, "ready: " + status_);
-      return;
     }
+    busy_ = true;
     if (clock_.now() >= told_ + kStatusInterval) {
       tell_status();
-    } else if (!status_pending_) {
-      status_pending_ = true;
+    }
+    arm_status();
+  }
+
+  /// Has on_status() called when a second has passed.
+  void arm_status() {
+    if (!std::exchange(status_pending_, true)) {
       sd_event_source_set_time(status_timer_.get(),
                                static_cast<std::uint64_t>((told_ + kStatusInterval).count()));
       sd_event_source_set_enabled(status_timer_.get(), SD_EVENT_ONESHOT);
@@ -343,16 +355,24 @@ class Daemon final : private Outside {
 
   // Events -------------------------------------------------------------------------------------
 
-  /// Runs the handler of an event: no exception may cross sd-event's C code.
+  /// No exception may cross sd-event's C code.
   template <typename Handler>
-  int guarded(const Handler& handler) noexcept {
+  static int caught(const Handler& handler) noexcept {
     try {
       handler();
-      settle();
       return 0;
     } catch (const std::exception&) {
       return -ENOMEM;  // ends the loop; systemd starts the daemon again, which recovers its table
     }
+  }
+
+  /// Runs the handler of an event, and what is due after every event.
+  template <typename Handler>
+  int guarded(const Handler& handler) noexcept {
+    return caught([&] {
+      handler();
+      settle();
+    });
   }
 
   static int on_netlink(sd_event_source* /*source*/, int /*fd*/, std::uint32_t /*events*/,
@@ -362,14 +382,14 @@ class Daemon final : private Outside {
   }
 
   void read_netlink() {
-    for (unsigned i = 0; i < kDatagramsATurn; ++i) {
-      const auto got = receive_netlink(netlink_.fd.get(), netlink_buffer_);
-      if (got) {
-        session_.from_kernel(std::span(netlink_buffer_).first(*got));
-      } else if (got.error() == ENOBUFS) {
+    for (unsigned i = 0; i < kDatagramsATurn / kNetlinkBatch; ++i) {
+      const std::uint64_t before = sent_to_kernel_;
+      const auto got = receiver_.receive(
+          netlink_.fd.get(), [this](const auto& datagram) { session_.from_kernel(datagram); });
+      if (!got && got.error() == ENOBUFS) {
         session_.kernel_overrun();
-      } else {
-        return;
+      } else if (!got || (*got < kNetlinkBatch && sent_to_kernel_ == before)) {
+        return;  // all is read; what was answered has its trailer there already
       }
     }
   }
@@ -393,8 +413,8 @@ class Daemon final : private Outside {
   }
 
   void read_udp(const Udp& socket) {
-    receive_datagrams(socket.fd.get(), [&](const Address& from, const Destination& to,
-                                           std::span<const std::byte> datagram) {
+    udp_receiver_.receive(socket.fd.get(), [&](const Address& from, const Destination& to,
+                                               std::span<const std::byte> datagram) {
       answer_fd_ = socket.fd.get();
       answer_from_ = to;
       session_.from_peer(socket.via, from, datagram);
@@ -432,12 +452,15 @@ class Daemon final : private Outside {
 
   static int on_status(sd_event_source* /*source*/, std::uint64_t /*usec*/, void* user) {
     auto& self = *static_cast<Daemon*>(user);
-    self.status_pending_ = false;
-    self.told_ = Microseconds(0);
-    const int status = self.guarded([] {});
-    // Nothing has happened for a while, or once in a while when much happens.
-    program::release_program_text();
-    return status;
+    return caught([&self] {
+      self.status_pending_ = false;
+      self.tell_status();
+      if (std::exchange(self.busy_, false)) {
+        self.arm_status();
+      } else {
+        program::release_program_text();  // nothing has happened for a while
+      }
+    });
   }
 
   static int on_signal(sd_event_source* /*source*/, const signalfd_siginfo* info, void* user) {
@@ -462,6 +485,7 @@ class Daemon final : private Outside {
     if (settings_.listen != before) {
       open_answering_sockets();
     }
+    start_record();  // after an error it is not written any more
     sd_notify(0, "READY=1");
     program::log(Level::kInfo, "the configuration was read again");
   }
@@ -476,8 +500,12 @@ class Daemon final : private Outside {
   Settings settings_;
   core::MonotonicClock clock_;
   Session session_;
+  Record record_{kSavedFile};
   std::vector<core::UniqueFd> ports_;  ///< reserved, by descriptor
-  std::vector<std::byte> netlink_buffer_;
+  SparePorts spare_;
+  NetlinkReceiver receiver_;
+  UdpReceiver udp_receiver_;
+  std::uint64_t sent_to_kernel_ = 0;
   // Where the datagram came from that is being handled, and to which address of ours.
   int answer_fd_ = -1;
   std::optional<Destination> answer_from_;
@@ -494,6 +522,7 @@ class Daemon final : private Outside {
   Source status_timer_;
   bool ready_ = false;
   bool status_pending_ = false;
+  bool busy_ = false;  ///< something has happened since on_status() was called
   Microseconds told_{0};
   std::string status_;
 };

@@ -2,15 +2,34 @@
 #include "iwpm/mapping_table.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace rdmaboot::iwpm {
 namespace {
 
-std::uint32_t port_key(const Address& local) {
-  return (static_cast<std::uint32_t>(local.family) << 16U) | local.port;
+constexpr std::size_t kPorts = 65'536;
+
+std::size_t place_of(const Address& local) {
+  return (local.family == Family::kIpv4 ? 0 : kPorts) + local.port;
 }
 
 }  // namespace
+
+// Memory that large comes from calloc() as the kernel's zero pages, where a vector would write it.
+PortCounts::PortCounts()
+    : counts_(static_cast<std::uint32_t*>(std::calloc(2 * kPorts, sizeof(std::uint32_t)))) {
+  if (!counts_) {
+    throw std::bad_alloc();
+  }
+}
+
+std::uint32_t& PortCounts::of(const Address& local) {
+  return counts_[place_of(local)];
+}
+
+std::uint32_t PortCounts::of(const Address& local) const {
+  return counts_[place_of(local)];
+}
 
 Mapping* MappingTable::find(const Address& local) {
   const auto found = map_.find(local);
@@ -29,12 +48,12 @@ bool MappingTable::clashes(const Address& local) const {
   if (map_.contains(local)) {
     return true;
   }
-  return local.is_wildcard() ? ports_.contains(port_key(local)) : map_.contains(local.with_ip({}));
+  return local.is_wildcard() ? ports_.of(local) > 0 : map_.contains(local.with_ip({}));
 }
 
 void MappingTable::insert(const Address& local, const Mapping& mapping) {
   if (map_.emplace(local, mapping).second) {
-    ++ports_[port_key(local)];
+    ++ports_.of(local);
   }
 }
 
@@ -48,8 +67,14 @@ std::optional<Mapping> MappingTable::release(const Address& local, std::uint8_t 
   }
   const Mapping last = found->second;
   map_.erase(found);
-  forget_port(local);
+  --ports_.of(local);
   return last;
+}
+
+void MappingTable::erase(const Address& local) {
+  if (map_.erase(local) > 0) {
+    --ports_.of(local);
+  }
 }
 
 void MappingTable::begin_list() {
@@ -66,28 +91,31 @@ MappingTable::Swept MappingTable::end_list(std::uint8_t client, core::Microsecon
       ++at;
       continue;
     }
+    const std::uint32_t references = mapping.references;
     if (mapping.since >= before) {
       swept.young_unseen = swept.young_unseen || mapping.seen < mapping.references;
       mapping.references = std::max(mapping.references, mapping.seen);
-      ++at;
-      continue;
+    } else {
+      mapping.references = mapping.seen;
+      mapping.doubtful = false;
     }
-    mapping.references = mapping.seen;
     if (mapping.references > 0) {
+      if (mapping.references != references) {
+        swept.changed.push_back(at->first);
+      }
       ++at;
       continue;
     }
-    swept.removed.push_back(mapping);
-    forget_port(at->first);
+    swept.removed.emplace_back(*at);
+    --ports_.of(at->first);
     at = map_.erase(at);
   }
   return swept;
 }
 
-void MappingTable::forget_port(const Address& local) {
-  const auto found = ports_.find(port_key(local));
-  if (found != ports_.end() && --found->second == 0) {
-    ports_.erase(found);
+void MappingTable::end_partial_list(std::uint8_t client) {
+  for (auto& [local, mapping] : map_) {
+    mapping.doubtful = mapping.doubtful || (mapping.client == client && mapping.seen == 0);
   }
 }
 

@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -28,7 +30,25 @@ struct Mapping {
   std::uint32_t references = 1;
   std::uint32_t seen = 0;   ///< how often the kernel named it in the list that is being read
   std::uint8_t client = 0;  ///< netlink client that owns it; only that one may remove it
+  /// The kernel may have removed it without us hearing of it: a new request for the same address
+  /// makes it anew.
+  bool doubtful = false;
   core::Microseconds since{0};
+};
+
+/// How many mappings a family and port have. Only the parts that are used take memory.
+class PortCounts {
+ public:
+  /// Throws std::bad_alloc.
+  PortCounts();
+  [[nodiscard]] std::uint32_t& of(const Address& local);
+  [[nodiscard]] std::uint32_t of(const Address& local) const;
+
+ private:
+  struct Free {
+    void operator()(std::uint32_t* memory) const noexcept { std::free(memory); }
+  };
+  std::unique_ptr<std::uint32_t[], Free> counts_;
 };
 
 class MappingTable {
@@ -48,6 +68,8 @@ class MappingTable {
   /// One reference less. Returns the mapping when that was the last one: its port is free then.
   /// Nothing happens if it is not there or belongs to another client.
   std::optional<Mapping> release(const Address& local, std::uint8_t client);
+  /// Takes a mapping out, whatever its references.
+  void erase(const Address& local);
 
   /// Before the kernel's list is read: nothing has been seen.
   void begin_list();
@@ -56,19 +78,19 @@ class MappingTable {
   /// Younger ones only gain references, because the kernel lists a mapping some time after it
   /// asked for it.
   struct Swept {
-    std::vector<Mapping> removed;
-    bool young_unseen = false;  ///< a young one was not in the list: look again later
+    std::vector<std::pair<Address, Mapping>> removed;
+    std::vector<Address> changed;  ///< have other references than before
+    bool young_unseen = false;     ///< a young one was not in the list: look again later
   };
   [[nodiscard]] Swept end_list(std::uint8_t client, core::Microseconds before);
+  /// The kernel's list of `client` was not whole: mappings that were not in it are doubtful.
+  void end_partial_list(std::uint8_t client);
 
   [[nodiscard]] const Map& all() const { return map_; }
 
  private:
-  void forget_port(const Address& local);
-
   Map map_;
-  // How many mappings a family and port have.
-  std::unordered_map<std::uint32_t, std::uint32_t> ports_;
+  PortCounts ports_;
 };
 
 }  // namespace rdmaboot::iwpm

@@ -2,6 +2,7 @@
 #include "iwpm/netlink_codec.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include <linux/netlink.h>
@@ -199,7 +200,8 @@ Finished decode_finished(std::uint16_t type, Bytes payload) {
   if (payload.size() >= sizeof(number)) {
     std::memcpy(&number, payload.data(), sizeof(number));
   }
-  return {type == NLMSG_ERROR && number != 0, number != 0};
+  const bool is_error = type == NLMSG_ERROR && number != 0;
+  return {is_error && number == -EINVAL, is_error && number != -EINVAL, number != 0};
 }
 
 }  // namespace

@@ -73,7 +73,9 @@ struct Hello {
 };
 /// NLMSG_DONE (the trailer of every answer) or NLMSG_ERROR.
 struct Finished {
-  bool is_error = false;   ///< NLMSG_ERROR with an error number: nobody serves this message
+  bool is_error = false;   ///< NLMSG_ERROR with EINVAL: nobody serves this message
+  bool is_busy = false;    ///< NLMSG_ERROR with another number (EBUSY: an earlier answer of the
+                           ///< kernel has not found room yet): to be asked again
   bool is_failed = false;  ///< there is an error number, in either of them
 };
 /// An operation that the kernel does not send, or one with wrong attributes.

@@ -73,33 +73,38 @@ std::size_t QueryTable::waiting() const {
                     [](const auto& entry) { return entry.second.phase == Query::Phase::kAsking; }));
 }
 
-const Address* AcceptedTable::find(std::uint64_t handle, const Address& peer) const {
+const AcceptedTable::Exchange* AcceptedTable::find(std::uint64_t handle,
+                                                   const Address& peer) const {
   const auto found = entries_.find(Key{handle, peer.with_port(0)});
-  return found == entries_.end() ? nullptr : &found->second.mapped;
+  return found == entries_.end() ? nullptr : &found->second;
 }
 
-void AcceptedTable::insert(std::uint64_t handle, const Address& peer, const Address& mapped,
+void AcceptedTable::insert(std::uint64_t handle, const Address& peer, const Exchange& exchange,
                            Microseconds now) {
   if (entries_.size() >= kMostAccepted) {
     drop_oldest();
   }
   const Key key{handle, peer.with_port(0)};
-  if (entries_.emplace(key, Entry{mapped, false}).second) {
+  if (entries_.emplace(key, exchange).second) {
     by_age_.emplace_back(now, key);
-    ++unacknowledged_;
+    unacknowledged_ += exchange.acknowledged ? 0U : 1U;
   }
 }
 
-bool AcceptedTable::acknowledge(std::uint64_t handle, const Address& peer) {
+std::optional<AcceptedTable::Exchange> AcceptedTable::acknowledge(std::uint64_t handle,
+                                                                  const Address& peer,
+                                                                  const Address& given) {
   const auto found = entries_.find(Key{handle, peer.with_port(0)});
-  if (found == entries_.end()) {
-    return false;
+  if (found == entries_.end() || !(found->second.given == given)) {
+    return std::nullopt;
   }
-  if (!found->second.acknowledged) {
+  const Exchange before = found->second;
+  if (!before.acknowledged) {
     found->second.acknowledged = true;
+    found->second.told = true;
     --unacknowledged_;
   }
-  return true;
+  return before;
 }
 
 void AcceptedTable::expire(Microseconds now) {

@@ -30,6 +30,11 @@ inline constexpr core::Microseconds kExchangeLife{10'000'000};
 inline constexpr std::size_t kMostQueries = 16'384;
 /// Most accepted exchanges that are remembered; the oldest makes room.
 inline constexpr std::size_t kMostAccepted = 16'384;
+/// The kernel hears of a peer when its request is accepted, as rdma-core does it, as long as so
+/// many accepts at most are not acknowledged; beyond, with the acknowledgement. The kernel keeps
+/// what it hears until the peer's connection comes, so requests with made-up sources would fill its
+/// memory.
+inline constexpr std::size_t kMostUnacknowledged = 64;
 /// Most peers that are remembered for not answering; any makes room.
 inline constexpr std::size_t kMostSilentPeers = 4'096;
 
@@ -81,12 +86,24 @@ class QueryTable {
 /// and the kernel hears of it once.
 class AcceptedTable {
  public:
-  /// The mapped address that was given in answer to this request.
-  [[nodiscard]] const Address* find(std::uint64_t handle, const Address& peer) const;
-  void insert(std::uint64_t handle, const Address& peer, const Address& mapped,
+  /// An accepted request.
+  struct Exchange {
+    /// As the kernel has to hear of it: by what the listener is mapped from and to, a wildcard
+    /// included, because that is what it looks for when the connection comes.
+    Connection connection;
+    Address given;  ///< the mapped address that the peer was told
+    std::uint8_t client = 0;
+    bool told = false;  ///< the kernel has heard of it
+    bool acknowledged = false;
+  };
+  /// Null if this request was not accepted yet. Valid until the table changes.
+  [[nodiscard]] const Exchange* find(std::uint64_t handle, const Address& peer) const;
+  void insert(std::uint64_t handle, const Address& peer, const Exchange& exchange,
               core::Microseconds now);
-  /// Notes that the peer has acknowledged. Returns whether the exchange is known.
-  bool acknowledge(std::uint64_t handle, const Address& peer);
+  /// Notes that the peer has acknowledged the address that it was given. Returns the exchange as it
+  /// was before; nothing if there is none with this address.
+  std::optional<Exchange> acknowledge(std::uint64_t handle, const Address& peer,
+                                      const Address& given);
   /// Forgets what is older than kExchangeLife.
   void expire(core::Microseconds now);
   /// When to call expire(): once a second at most.
@@ -105,13 +122,9 @@ class AcceptedTable {
       return keyed_hash(key.peer.ip, key.handle);
     }
   };
-  struct Entry {
-    Address mapped;
-    bool acknowledged = false;
-  };
   void drop_oldest();
 
-  std::unordered_map<Key, Entry, KeyHash> entries_;
+  std::unordered_map<Key, Exchange, KeyHash> entries_;
   std::deque<std::pair<core::Microseconds, Key>> by_age_;
   std::size_t unacknowledged_ = 0;
 };

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <optional>
+#include <unordered_map>
 
 #include <arpa/inet.h>
 
@@ -41,8 +42,7 @@ std::optional<SavedMapping> parse_line(std::string_view line) {
   const auto references = core::parse_number<std::uint32_t>(words[1]);
   const auto local = parse_address(words[3], words[4], words[5]);
   const auto mapped = parse_address(words[6], words[7], words[5]);
-  if (!client || !references || *references == 0 || !local || !mapped ||
-      local->family != mapped->family) {
+  if (!client || !references || !local || !mapped || local->family != mapped->family) {
     return std::nullopt;
   }
   return SavedMapping{*local, *mapped, *references, *client, words[2] == "1"};
@@ -50,22 +50,39 @@ std::optional<SavedMapping> parse_line(std::string_view line) {
 
 }  // namespace
 
+std::string saved_line(const Address& local, const Mapping* mapping) {
+  const Address& mapped = mapping != nullptr ? mapping->mapped : local;
+  const bool reserved = mapping != nullptr && mapping->reservation != kNoReservation;
+  return std::to_string(mapping != nullptr ? mapping->client : 0) + " " +
+         std::to_string(mapping != nullptr ? mapping->references : 0) + (reserved ? " 1 " : " 0 ") +
+         ip_text(local) + " " + std::to_string(local.port) + " " + std::to_string(local.scope) +
+         " " + ip_text(mapped) + " " + std::to_string(mapped.port) + "\n";
+}
+
 std::string write_saved(const MappingTable& mappings) {
   std::string text;
   for (const auto& [local, mapping] : mappings.all()) {
-    text += std::to_string(mapping.client) + " " + std::to_string(mapping.references) +
-            (mapping.reservation == kNoReservation ? " 0 " : " 1 ") + ip_text(local) + " " +
-            std::to_string(local.port) + " " + std::to_string(local.scope) + " " +
-            ip_text(mapping.mapped) + " " + std::to_string(mapping.mapped.port) + "\n";
+    text += saved_line(local, &mapping);
   }
   return text;
 }
 
 std::vector<SavedMapping> parse_saved(std::string_view text) {
+  std::unordered_map<Address, SavedMapping, AddressHash> last;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) {
+      break;  // the writer ended in the middle of it
+    }
+    if (const auto mapping = parse_line(text.substr(0, end))) {
+      last.insert_or_assign(mapping->local, *mapping);
+    }
+    text.remove_prefix(end + 1);
+  }
   std::vector<SavedMapping> saved;
-  for (const std::string_view line : core::split(text, "\n")) {
-    if (const auto mapping = parse_line(line)) {
-      saved.push_back(*mapping);
+  for (const auto& [local, mapping] : last) {
+    if (mapping.references > 0 && saved.size() < kMostMappings) {
+      saved.push_back(mapping);
     }
   }
   return saved;

@@ -43,6 +43,8 @@ void Session::send_error(std::uint8_t client, std::uint32_t echoed, ErrorCode co
 
 void Session::greet() {
   kernel_ = Kernel::kAsked;
+  list_asked_ = clock_->now();
+  list_again_.reset();
   pending_lists_.clear();
   const Outgoing header = outgoing(kClientIwcm);
   hello_sequence_ = header.sequence;
@@ -112,6 +114,10 @@ void Session::handle(const KernelMessage& message, const Finished& body) {
     ask_for_list();
     return;
   }
+  if (body.is_busy && kernel_ == Kernel::kAsked && message.sequence == hello_sequence_) {
+    list_again_ = clock_->now() + kListInterval;
+    return;
+  }
   const auto list = std::find_if(
       pending_lists_.begin(), pending_lists_.end(),
       [&](const PendingList& pending) { return pending.sequence == message.sequence; });
@@ -145,6 +151,11 @@ void Session::ask_for_list() {
 }
 
 void Session::list_ended(std::uint8_t client, const Finished& how) {
+  if (how.is_busy) {
+    list_again_ = clock_->now() + kListInterval;
+    list_follows_up_ = false;
+    return;
+  }
   // A kernel without mappings announces no number; one that could not send all of them neither, but
   // says that it failed. At the start, nobody there means that nothing is in use.
   const bool whole = how.is_error ? kernel_ == Kernel::kListed
@@ -154,15 +165,18 @@ void Session::list_ended(std::uint8_t client, const Finished& how) {
   announced_.reset();
   if (whole) {
     const MappingTable::Swept swept = mappings_.end_list(client, clock_->now() - kListGrace);
-    for (const Mapping& mapping : swept.removed) {
-      if (mapping.reservation != kNoReservation) {
-        outside_->release_port(mapping.reservation);
-      }
+    for (const auto& [local, mapping] : swept.removed) {
+      ended(local, mapping);
+    }
+    for (const Address& local : swept.changed) {
+      outside_->record(local, mappings_.find(local));
     }
     if (swept.young_unseen && !list_follows_up_) {
       list_again_ = clock_->now() + kListGrace;
       list_follows_up_ = true;
     }
+  } else if (!how.is_error) {
+    mappings_.end_partial_list(client);
   }
   if (pending_lists_.empty()) {
     kernel_ = any_list_ ? Kernel::kServed : Kernel::kAbsent;
@@ -201,17 +215,37 @@ tl::expected<Mapping, ErrorCode> Session::make_mapping(std::uint8_t client, cons
     mapping.reservation = port->token;
   }
   mappings_.insert(local, mapping);
+  outside_->record(local, &mapping);
   return mapping;
+}
+
+void Session::add_reference(const Address& local, Mapping& mapping) {
+  ++mapping.references;
+  outside_->record(local, &mapping);
+}
+
+void Session::ended(const Address& local, const Mapping& mapping) {
+  if (mapping.reservation != kNoReservation) {
+    outside_->release_port(mapping.reservation);
+  }
+  outside_->record(local, nullptr);
 }
 
 void Session::handle(const KernelMessage& message, const AddMapping& body) {
   ++counters_.adds;
   if (Mapping* const known = mappings_.find(body.local);
-      known != nullptr && body.local.is_wildcard() && known->client == message.client) {
-    ++known->references;
-    outside_->to_kernel(
-        encode_add_answer(outgoing(message.client), message.sequence, body.local, known->mapped));
-    return;
+      known != nullptr && known->client == message.client) {
+    if (body.local.is_wildcard()) {
+      add_reference(body.local, *known);
+      outside_->to_kernel(
+          encode_add_answer(outgoing(message.client), message.sequence, body.local, known->mapped));
+      return;
+    }
+    if (known->doubtful) {
+      const Mapping gone = *known;
+      mappings_.erase(body.local);
+      ended(body.local, gone);
+    }
   }
   if (mappings_.clashes(body.local)) {
     send_error(message.client, message.sequence, ErrorCode::kDuplicateMapping);
@@ -228,9 +262,10 @@ void Session::handle(const KernelMessage& message, const AddMapping& body) {
 
 void Session::handle(const KernelMessage& message, const RemoveMapping& body) {
   ++counters_.removes;
-  const auto last = mappings_.release(body.local, message.client);
-  if (last && last->reservation != kNoReservation) {
-    outside_->release_port(last->reservation);
+  if (const auto last = mappings_.release(body.local, message.client)) {
+    ended(body.local, *last);
+  } else if (const Mapping* const left = mappings_.find(body.local)) {
+    outside_->record(body.local, left);
   }
 }
 
@@ -249,6 +284,7 @@ void Session::add_listed(const Address& local, Mapping mapping, bool reserve) {
     }
   }
   mappings_.insert(local, mapping);
+  outside_->record(local, &mapping);
 }
 
 void Session::recall(const std::vector<SavedMapping>& saved) {
@@ -258,6 +294,7 @@ void Session::recall(const std::vector<SavedMapping>& saved) {
       mapping.client = entry.client;
       mapping.mapped = entry.mapped;
       mapping.references = entry.references;
+      mapping.doubtful = true;
       // Old enough for the kernel to have it in its list.
       mapping.since = clock_->now() - 2 * kListGrace;
       add_listed(entry.local, mapping, entry.reserved);
@@ -269,6 +306,7 @@ void Session::handle(const KernelMessage& message, const MapInfo& body) {
   ++listed_;
   if (Mapping* const known = mappings_.find(body.local)) {
     ++known->seen;
+    known->doubtful = false;
     return;
   }
   Mapping mapping;
@@ -336,7 +374,7 @@ void Session::handle(const KernelMessage& message, const QueryMapping& body) {
   query.connection.local = body.local;
   query.connection.remote = body.remote;
   if (known != nullptr) {
-    ++known->references;
+    add_reference(body.local, *known);
     query.connection.mapped_local = known->mapped;
   } else {
     const auto made = make_mapping(message.client, body.local, body.flags);
@@ -502,9 +540,7 @@ void Session::from_peer(Via via, const Address& peer, std::span<const std::byte>
   if (fits && via == Via::kAnswering && message->type == WireType::kRequest) {
     request(peer, *message);
   } else if (fits && via == Via::kAnswering && message->type == WireType::kAck) {
-    if (!accepted_.acknowledge(message->handle, peer)) {
-      ++counters_.datagrams_ignored;
-    }
+    acknowledged(peer, *message);
   } else if (fits && via == Via::kAsking && message->type == WireType::kAccept) {
     accept(peer, *message);
   } else if (fits && via == Via::kAsking && message->type == WireType::kReject) {
@@ -516,11 +552,11 @@ void Session::from_peer(Via via, const Address& peer, std::span<const std::byte>
 
 void Session::request(const Address& peer, const WireMessage& message) {
   WireMessage answer = message;
-  if (const Address* const given = accepted_.find(message.handle, peer)) {
+  if (const AcceptedTable::Exchange* const given = accepted_.find(message.handle, peer)) {
     // The requester repeats until it has our accept, so nothing is repeated from here: who forges
     // a source gets one smaller datagram sent to it, never ten.
     answer.type = WireType::kAccept;
-    answer.accepting = *given;
+    answer.accepting = given->given;
     static_cast<void>(outside_->to_peer(Via::kAnswering, peer, encode(answer)));
     return;
   }
@@ -533,17 +569,28 @@ void Session::request(const Address& peer, const WireMessage& message) {
   }
   ++counters_.requests_accepted;
   const auto& [local, mapping] = *found;
-  Connection connection;
-  connection.local = message.accepting;
-  connection.remote = message.connecting;
-  connection.mapped_local =
+  AcceptedTable::Exchange exchange;
+  exchange.client = mapping.client;
+  exchange.told = accepted_.unacknowledged() < kMostUnacknowledged;
+  exchange.given =
       local.is_wildcard() ? mapping.mapped.with_ip(message.accepting.ip) : mapping.mapped;
-  connection.mapped_remote = message.connecting_mapped;
-  accepted_.insert(message.handle, peer, connection.mapped_local, clock_->now());
+  exchange.connection = {local, message.connecting, mapping.mapped, message.connecting_mapped};
+  accepted_.insert(message.handle, peer, exchange, clock_->now());
   answer.type = WireType::kAccept;
-  answer.accepting = connection.mapped_local;
+  answer.accepting = exchange.given;
   static_cast<void>(outside_->to_peer(Via::kAnswering, peer, encode(answer)));
-  outside_->to_kernel(encode_remote_info(outgoing(mapping.client), connection));
+  if (exchange.told) {
+    outside_->to_kernel(encode_remote_info(outgoing(mapping.client), exchange.connection));
+  }
+}
+
+void Session::acknowledged(const Address& peer, const WireMessage& message) {
+  const auto exchange = accepted_.acknowledge(message.handle, peer, message.accepting);
+  if (!exchange) {
+    ++counters_.datagrams_ignored;
+  } else if (!exchange->told) {
+    outside_->to_kernel(encode_remote_info(outgoing(exchange->client), exchange->connection));
+  }
 }
 
 // Time -------------------------------------------------------------------------------------------
@@ -557,7 +604,8 @@ void Session::deadline() {
   }
   accepted_.expire(now);
   if (list_again_ && *list_again_ <= now) {
-    ask_for_list();
+    // Without an answer to the greeting there is nobody to ask for a list.
+    kernel_ == Kernel::kAsked ? greet() : ask_for_list();
   }
 }
 

@@ -45,6 +45,9 @@ class Outside {
   /// Reserves a TCP port of the family: `wanted`, or any if that is 0. The error is an errno value.
   virtual tl::expected<ReservedPort, int> reserve_port(Family family, std::uint16_t wanted) = 0;
   virtual void release_port(int token) = 0;
+  /// The table has changed: `local` is now mapped like this; null: not any more. For a process
+  /// that has to go on from here.
+  virtual void record(const Address& local, const Mapping* mapping) = 0;
   virtual std::uint64_t random() = 0;
   /// Something that an admin should know; rare.
   virtual void tell(const std::string& text) = 0;
@@ -101,8 +104,8 @@ class Session {
   Session(Settings settings, const core::Clock& clock, Outside& outside, std::uint32_t port_id);
 
   /// Takes over what an earlier process had; to be called before greet(). The kernel's list decides
-  /// what of it is still in use, as far as it goes: Linux lists some 230 mappings (20 buffers) and
-  /// then stops with an error.
+  /// what of it is still in use, as far as it goes: Linux lists some 230 mappings (20 buffers, each
+  /// time from its first on) and then stops with an error. The rest is kept as doubtful.
   void recall(const std::vector<SavedMapping>& saved);
   /// Greets the kernel. Its answer leads to the list of all mappings it still uses.
   void greet();
@@ -151,6 +154,9 @@ class Session {
   void ask_for_list();
   void list_ended(std::uint8_t client, const Finished& how);
   void add_listed(const Address& local, Mapping mapping, bool reserve);
+  void add_reference(const Address& local, Mapping& mapping);
+  /// Frees the port of a mapping that is not in the table any more.
+  void ended(const Address& local, const Mapping& mapping);
   /// A mapping for `local`, made now. The error code says why there is none.
   tl::expected<Mapping, ErrorCode> make_mapping(std::uint8_t client, const Address& local,
                                                 std::uint32_t flags);
@@ -164,6 +170,7 @@ class Session {
   void query_due(Query query);
 
   void request(const Address& peer, const WireMessage& message);
+  void acknowledged(const Address& peer, const WireMessage& message);
   void accept(const Address& peer, const WireMessage& message);
   void reject(const Address& peer, const WireMessage& message);
 

@@ -5,11 +5,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <rdma/rdma_netlink.h>
-#include <sys/uio.h>
+#include <unistd.h>
 
 namespace rdmaboot::iwpm {
 namespace {
@@ -76,6 +78,13 @@ std::optional<Address> from_socket(const sockaddr_storage& storage) {
 
 bool set_option(int fd, int level, int name, int value) {
   return ::setsockopt(fd, level, name, &value, sizeof(value)) == 0;
+}
+
+/// More than net.core.rmem_max needs CAP_NET_ADMIN; without it that is the most.
+void set_receive_buffer(int fd, int size) {
+  if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, size)) {
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, size);
+  }
 }
 
 /// One recvmsg with room for everything.
@@ -146,10 +155,7 @@ void put_source(msghdr& message, std::span<std::byte> control, Family family,
 }  // namespace
 
 void set_netlink_buffer(int fd, std::uint32_t buffer) {
-  const int size = static_cast<int>(buffer);
-  if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, size)) {
-    set_option(fd, SOL_SOCKET, SO_RCVBUF, size);
-  }
+  set_receive_buffer(fd, static_cast<int>(std::max(buffer, kLeastNetlinkBuffer)));
 }
 
 Result<NetlinkSocket> open_netlink(std::uint32_t buffer) {
@@ -172,21 +178,35 @@ Result<NetlinkSocket> open_netlink(std::uint32_t buffer) {
   return out;
 }
 
-tl::expected<std::size_t, int> receive_netlink(int fd, std::span<std::byte> buffer) {
-  sockaddr_nl sender{};
-  iovec part{buffer.data(), buffer.size()};
-  msghdr message{};
-  message.msg_name = &sender;
-  message.msg_namelen = sizeof(sender);
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  const ssize_t got = ::recvmsg(fd, &message, MSG_DONTWAIT);
+NetlinkReceiver::NetlinkReceiver()
+    : buffer_(std::make_unique_for_overwrite<std::byte[]>(kNetlinkBatch * kNetlinkDatagram)) {
+  const std::size_t room =
+      std::min(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), kNetlinkDatagram);
+  for (std::size_t i = 0; i < kNetlinkBatch; ++i) {
+    parts_.at(i) = {buffer_.get() + i * kNetlinkDatagram, room};
+    headers_.at(i).msg_hdr.msg_name = &senders_.at(i);
+    headers_.at(i).msg_hdr.msg_iov = &parts_.at(i);
+    headers_.at(i).msg_hdr.msg_iovlen = 1;
+  }
+}
+
+tl::expected<std::size_t, int> NetlinkReceiver::receive(int fd, const OnMessage& handle) {
+  for (mmsghdr& header : headers_) {
+    header.msg_hdr.msg_namelen = sizeof(sockaddr_nl);
+  }
+  const int got = ::recvmmsg(fd, headers_.data(), kNetlinkBatch, MSG_DONTWAIT, nullptr);
   if (got < 0) {
     return tl::make_unexpected(errno);
   }
-  // Any process with CAP_NET_ADMIN may send to us; only the kernel has number 0.
-  const bool good = sender.nl_pid == 0 && (message.msg_flags & MSG_TRUNC) == 0;
-  return good ? static_cast<std::size_t>(got) : 0;
+  const auto count = static_cast<std::size_t>(got);
+  for (std::size_t i = 0; i < count; ++i) {
+    // Any process with CAP_NET_ADMIN may send to us; only the kernel has number 0.
+    const mmsghdr& message = headers_.at(i);
+    if (senders_.at(i).nl_pid == 0 && (message.msg_hdr.msg_flags & MSG_TRUNC) == 0) {
+      handle(std::span(buffer_.get() + i * kNetlinkDatagram, message.msg_len));
+    }
+  }
+  return count;
 }
 
 Result<core::UniqueFd> open_udp(const Address& local) {
@@ -205,6 +225,7 @@ Result<core::UniqueFd> open_udp(const Address& local) {
   if (!set) {
     return fail("set options of", name, errno);
   }
+  set_receive_buffer(fd.get(), kUdpBuffer);
   // Early in boot the address may not be there yet.
   if (!local.is_wildcard()) {
     static_cast<void>(v4 ? set_option(fd.get(), IPPROTO_IP, IP_FREEBIND, 1)
@@ -217,20 +238,77 @@ Result<core::UniqueFd> open_udp(const Address& local) {
   return fd;
 }
 
-void receive_datagrams(int fd, const OnDatagram& handle) {
-  Received in;
-  for (unsigned i = 0; i < kDatagramsATurn; ++i) {
-    const ssize_t got = in.receive(fd, MSG_TRUNC);
-    if (got < 0) {
-      return;
+Result<void> take_only_questions(int fd) {
+  // What the filter sees begins with the UDP header.
+  constexpr std::uint32_t kHeader = 8;
+  constexpr auto load_length = sock_filter{BPF_LD | BPF_W | BPF_LEN, 0, 0, 0};
+  constexpr auto load_first = sock_filter{BPF_LD | BPF_B | BPF_ABS, 0, 0, kHeader};
+  const auto jump = [](std::size_t value, std::uint8_t if_equal, std::uint8_t if_not) {
+    return sock_filter{BPF_JMP | BPF_JEQ | BPF_K, if_equal, if_not,
+                       static_cast<std::uint32_t>(value)};
+  };
+  const auto first_byte = [](WireType type, Family family) {
+    return (static_cast<std::size_t>(type) << 4U) | static_cast<std::size_t>(family);
+  };
+  std::array program{
+      load_length,
+      jump(kHeader + kWireRequestSize, 0, 3),
+      load_first,
+      jump(first_byte(WireType::kRequest, Family::kIpv4), 5, 0),
+      jump(first_byte(WireType::kRequest, Family::kIpv6), 4, 5),
+      jump(kHeader + kWireSize, 0, 4),
+      load_first,
+      jump(first_byte(WireType::kAck, Family::kIpv4), 1, 0),
+      jump(first_byte(WireType::kAck, Family::kIpv6), 0, 1),
+      sock_filter{BPF_RET | BPF_K, 0, 0, std::numeric_limits<std::uint16_t>::max()},
+      sock_filter{BPF_RET | BPF_K, 0, 0, 0},
+  };
+  const sock_fprog filter{program.size(), program.data()};
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) != 0) {
+    return fail("attach", "a filter to a UDP socket", errno);
+  }
+  return {};
+}
+
+struct UdpReceiver::Slot {
+  sockaddr_storage from;
+  alignas(cmsghdr) std::array<std::byte, kControlSize> control;
+  std::array<std::byte, kDatagramSize> payload;
+  iovec part;
+};
+
+UdpReceiver::UdpReceiver() : slots_(std::make_unique<std::array<Slot, kBatch>>()) {
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    Slot& slot = slots_->at(i);
+    slot.part = {slot.payload.data(), slot.payload.size()};
+    msghdr& header = headers_.at(i).msg_hdr;
+    header.msg_name = &slot.from;
+    header.msg_iov = &slot.part;
+    header.msg_iovlen = 1;
+    header.msg_control = slot.control.data();
+  }
+}
+
+UdpReceiver::~UdpReceiver() = default;
+
+void UdpReceiver::receive(int fd, const OnDatagram& handle) {
+  for (unsigned taken = 0; taken < kDatagramsATurn; taken += kBatch) {
+    for (mmsghdr& header : headers_) {
+      header.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+      header.msg_hdr.msg_controllen = kControlSize;
     }
-    const auto from = from_socket(in.from);
-    // Longer than any datagram of the protocol: an empty one stands for it, which is as malformed.
-    const auto size = static_cast<std::size_t>(got) > in.payload.size()
-                          ? std::size_t{0}
-                          : static_cast<std::size_t>(got);
-    if (from) {
-      handle(*from, destination_of(in.message), std::span(in.payload).first(size));
+    const int got = ::recvmmsg(fd, headers_.data(), kBatch, MSG_DONTWAIT, nullptr);
+    for (std::size_t i = 0; got > 0 && i < static_cast<std::size_t>(got); ++i) {
+      const Slot& slot = slots_->at(i);
+      msghdr& header = headers_.at(i).msg_hdr;
+      const bool whole = (header.msg_flags & MSG_TRUNC) == 0;
+      if (const auto from = from_socket(slot.from)) {
+        handle(*from, destination_of(header),
+               std::span(slot.payload).first(whole ? headers_.at(i).msg_len : 0));
+      }
+    }
+    if (got < static_cast<int>(kBatch)) {
+      return;
     }
   }
 }
@@ -297,6 +375,30 @@ tl::expected<BoundPort, int> bind_port(Family family, std::uint16_t wanted) {
   const auto bound = from_socket(address.storage);
   out.number = bound ? bound->port : wanted;
   return out;
+}
+
+tl::expected<BoundPort, int> SparePorts::take(Family family) {
+  Spare& spare = family == Family::kIpv4 ? four_ : six_;
+  spare.wanted = true;
+  if (spare.ports.empty()) {
+    return bind_port(family, 0);
+  }
+  BoundPort port = std::move(spare.ports.back());
+  spare.ports.pop_back();
+  return port;
+}
+
+void SparePorts::fill() {
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    Spare& spare = family == Family::kIpv4 ? four_ : six_;
+    while (spare.wanted && spare.ports.size() < kSpare) {
+      auto port = bind_port(family, 0);
+      if (!port) {
+        break;
+      }
+      spare.ports.push_back(std::move(*port));
+    }
+  }
 }
 
 }  // namespace rdmaboot::iwpm

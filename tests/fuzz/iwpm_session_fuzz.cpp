@@ -3,11 +3,13 @@
 // Whole sessions: the input is a list of things that happen, each a byte that says what and the
 // bytes it needs. Messages of the kernel and of peers are well-formed or arbitrary.
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
 
 #include "iwpm/dump.hpp"
+#include "iwpm/saved.hpp"
 #include "iwpm/session.hpp"
 #include "iwpm_fakes.hpp"
 
@@ -58,6 +60,21 @@ void check(const iwpm::Session& session, const test::FakeWorld& world) {
   }
 }
 
+/// A process that starts now finds what this one has.
+void check_record(const iwpm::Session& session, const test::FakeWorld& world) {
+  const auto recorded = iwpm::parse_saved(world.recorded);
+  if (recorded.size() != session.mappings().all().size()) {
+    std::abort();
+  }
+  for (const iwpm::SavedMapping& saved : recorded) {
+    const auto found = session.mappings().all().find(saved.local);
+    if (found == session.mappings().all().end() || found->second.references != saved.references ||
+        !(found->second.mapped == saved.mapped)) {
+      std::abort();
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -67,6 +84,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   iwpm::Settings settings;
   settings.rate_limit = in.byte();
   iwpm::Session session(settings, clock, world, 1);
+  if (in.byte() % 2 != 0) {
+    const iwpm::Address one = in.address();
+    const iwpm::Address other = in.address();
+    session.recall({{one, one.with_port(40'000), 1, iwpm::kClientIwcm, true},
+                    {other, other, 3, iwpm::kClientIwcm, false}});
+  }
   session.greet();
   while (!in.empty()) {
     const std::uint8_t what = in.byte();
@@ -94,10 +117,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 5:
         session.from_kernel(KernelSays::hello(in.byte() % 8));
         break;
-      case 6:
-        session.from_kernel(in.byte() % 2 == 0 ? KernelSays::finished(sequence)
-                                               : KernelSays::error(sequence, -22));
+      case 6: {
+        const std::uint8_t how = in.byte();
+        session.from_kernel(how % 2 == 0
+                                ? KernelSays::finished(sequence, how % 4 == 0 ? 0 : -ENOMEM)
+                                : KernelSays::error(sequence, how % 4 == 1 ? -EINVAL : -EBUSY));
         break;
+      }
       case 7:
         session.from_kernel(in.bytes());
         break;
@@ -147,6 +173,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     check(session, world);
   }
+  check_record(session, world);
   static_cast<void>(dump_json(session));
   int turns = 0;
   for (auto next = session.next_deadline(); next; next = session.next_deadline()) {

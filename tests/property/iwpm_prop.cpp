@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "iwpm/saved.hpp"
 #include "iwpm/session.hpp"
 #include "iwpm_fakes.hpp"
 
@@ -160,6 +161,14 @@ RC_GTEST_PROP(SessionLife, EveryPortIsHeldByOneMappingAndAllEndsByItself, ()) {
     RC_ASSERT(reserved == world.held.size());
     RC_ASSERT(world.wrong_releases == 0);
     RC_ASSERT(session.queries().size() <= kMostQueries);
+  }
+  // A process that starts now finds what this one has.
+  const auto recorded = parse_saved(world.recorded);
+  RC_ASSERT(recorded.size() == session.mappings().all().size());
+  for (const SavedMapping& saved : recorded) {
+    const auto found = session.mappings().all().find(saved.local);
+    RC_ASSERT(found != session.mappings().all().end());
+    RC_ASSERT(found->second.references == saved.references);
   }
   // Left alone, everything but mappings ends within a bounded time and number of steps.
   int turns = 0;

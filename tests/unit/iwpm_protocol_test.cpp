@@ -122,7 +122,7 @@ TEST(WireCodec, CapturedDatagramsComeBackAsTheyWereButForLeakedBytes) {
     EXPECT_EQ(hex(test::octets(encode(*message).view())), hex(clean));
     ++seen[line.words[0] + (message->connecting.family == Family::kIpv4 ? "4" : "6")];
   }
-  EXPECT_THAT(seen, SizeIs(7));  // there is no captured IPv6 reject
+  EXPECT_THAT(seen, SizeIs(7));  // the IPv6 reject is in hosts.txt (iwpm_replay_test)
 }
 
 TEST(WireCodec, OnlyTheLengthOfTheTypeIsTaken) {
@@ -147,12 +147,38 @@ TEST(WireCodec, OtherVersionsAreRefused) {
   }
 }
 
+TEST(Saved, TheLastLineOfAnAddressCounts) {
+  const std::string first = "2 1 1 10.0.0.1 7200 0 10.0.0.1 40000\n";
+  const std::string second = "2 3 0 10.0.0.1 7200 0 10.0.0.1 40001\n";
+  const auto saved = parse_saved(first + second);
+  ASSERT_THAT(saved, SizeIs(1));
+  EXPECT_EQ(saved[0].references, 3U);
+  EXPECT_EQ(saved[0].mapped.port, 40001);
+  EXPECT_THAT(parse_saved(first + saved_line(at("10.0.0.1", 7200), nullptr)), IsEmpty());
+  EXPECT_THAT(parse_saved(first + saved_line(at("10.0.0.1", 7200), nullptr) + second), SizeIs(1));
+  EXPECT_THAT(parse_saved(first + second.substr(0, second.size() - 1)), SizeIs(1))
+      << "half a line is none";
+}
+
+TEST(Saved, NoLineIsLongerThanItsLimit) {
+  Mapping mapping;
+  mapping.references = 4'000'000'000;
+  mapping.client = 255;
+  mapping.reservation = 1;
+  Address longest = at("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535);
+  longest.scope = 4'000'000'000;
+  mapping.mapped = longest;
+  const std::string line = saved_line(longest, &mapping);
+  EXPECT_LE(line.size(), kSavedLine);
+  EXPECT_THAT(parse_saved(line), SizeIs(1));
+}
+
 TEST(Saved, WhatIsNotAMappingIsPassedOver) {
   EXPECT_THAT(parse_saved("2 1 1 10.0.0.1 7200 0 10.0.0.1 40000\n"), SizeIs(1));
   for (const char* wrong :
        {"", "2 1 1 10.0.0.1 7200 0 10.0.0.1", "2 0 1 10.0.0.1 1 0 10.0.0.1 2",
         "2 1 1 10.0.0.1 70000 0 10.0.0.1 2", "2 1 1 10.0.0.1 1 0 fd00::1 2", "a b c d e f g h"}) {
-    EXPECT_THAT(parse_saved(wrong), IsEmpty()) << wrong;
+    EXPECT_THAT(parse_saved(std::string(wrong) + "\n"), IsEmpty()) << wrong;
   }
 }
 
@@ -246,6 +272,54 @@ TEST(Start, AKernelWithoutTheConnectionManagerIsGreetedAgainWhenADeviceComes) {
   session.from_kernel(KernelSays::hello(4));
   session.from_kernel(KernelSays::finished(4));
   EXPECT_EQ(session.kernel(), Kernel::kServed);
+}
+
+TEST(Start, ABusyKernelIsGreetedAgainAndKeepsItsVersion) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  session.greet();
+  session.from_kernel(KernelSays::error(0, -EBUSY));
+  EXPECT_EQ(session.kernel(), Kernel::kAsked);
+  ASSERT_TRUE(session.next_deadline());
+  clock.advance(1s);
+  session.deadline();
+  ASSERT_THAT(world.kernel, SizeIs(2));
+  session.from_kernel(KernelSays::hello(4));
+  EXPECT_EQ(session.kernel(), Kernel::kListed);
+  EXPECT_EQ(session.version(), 4);
+}
+
+TEST(Start, ABusyKernelIsAskedForItsListAgainAndNothingIsDroppedBefore) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  session.recall({{at("10.0.0.1", 7200), at("10.0.0.1", 40000), 1, kClientIwcm, true}});
+  session.greet();
+  session.from_kernel(KernelSays::hello(4));
+  session.from_kernel(KernelSays::error(1, -EBUSY));
+  EXPECT_EQ(session.kernel(), Kernel::kListed) << "not ready yet";
+  EXPECT_THAT(session.mappings().all(), SizeIs(1));
+  clock.advance(1s);
+  session.deadline();
+  ASSERT_THAT(world.kernel, SizeIs(3));
+  session.from_kernel(KernelSays::mapinfo(6, at("10.0.0.1", 7200), at("10.0.0.1", 40000), 0));
+  session.from_kernel(KernelSays::mapinfo_count(7, 1));
+  session.from_kernel(KernelSays::finished(2));
+  EXPECT_EQ(session.kernel(), Kernel::kServed);
+  EXPECT_THAT(session.mappings().all(), SizeIs(1));
+}
+
+TEST(Start, AGreetingWhoseAnswerWasLostIsSentAgain) {
+  core::ManualClock clock;
+  FakeWorld world;
+  Session session({}, clock, world, kOurPortId);
+  session.greet();
+  session.kernel_overrun();
+  clock.advance(1s);
+  session.deadline();
+  ASSERT_THAT(world.kernel, SizeIs(2));
+  EXPECT_EQ(test::operation_of(world.kernel[1]), unsigned{RDMA_NL_IWPM_HELLO});
 }
 
 // Settings ---------------------------------------------------------------------------------------

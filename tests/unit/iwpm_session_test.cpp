@@ -10,7 +10,7 @@
 #include "iwpm/dump.hpp"
 #include "iwpm/saved.hpp"
 #include "iwpm/session.hpp"
-#include "iwpm_fakes.hpp"
+#include "iwpm_session_fixture.hpp"
 
 namespace rdmaboot::iwpm {
 namespace {
@@ -30,78 +30,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-constexpr std::uint32_t kOurPortId = 358;  // of the captured daemon
-constexpr std::uint32_t kNoPortMap = IWPM_FLAGS_NO_PORT_MAP;
-
-/// A session with everything around it; it is greeted and the kernel serves it.
-class SessionTest : public ::testing::Test {
- protected:
-  void SetUp() override { start(); }
-
-  void start() {
-    session = std::make_unique<Session>(settings, clock, world, kOurPortId);
-    session->greet();
-    say(KernelSays::hello(4));
-    say(KernelSays::finished(0));
-    say(KernelSays::finished(1));
-    forget();
-  }
-  void forget() {
-    world.kernel.clear();
-    world.peers.clear();
-  }
-  void say(const Octets& message) { session->from_kernel(message); }
-  void from(Via via, const Address& peer, const WireMessage& message) {
-    session->from_peer(via, peer, encode(message).view());
-  }
-  /// What the last datagram that went out says.
-  WireMessage last_sent() {
-    EXPECT_FALSE(world.peers.empty());
-    return world.peers.empty() ? WireMessage{}
-                               : decode(world.peers.back().bytes).value_or(WireMessage{});
-  }
-  /// Lets time pass as an event loop would: each deadline at its time.
-  void pass(Microseconds time) {
-    const Microseconds end = clock.now() + time;
-    int turns = 0;
-    for (auto next = session->next_deadline(); next && *next <= end;
-         next = session->next_deadline()) {
-      clock.advance(std::max(Microseconds(0), *next - clock.now()));
-      session->deadline();
-      ASSERT_LT(++turns, 10000) << "the session spins";
-    }
-    clock.advance(end - clock.now());
-  }
-  void query(std::uint16_t local_port = 5000, std::uint32_t sequence = 10) {
-    say(KernelSays::query(sequence, at("10.0.0.1", local_port), kRemote, kNoPortMap));
-  }
-  /// The error code of the last message to the kernel, which has to answer a query.
-  std::uint16_t query_error() {
-    EXPECT_FALSE(world.kernel.empty());
-    if (world.kernel.empty()) {
-      return 0;
-    }
-    EXPECT_EQ(operation_of(world.kernel.back()), unsigned{RDMA_NL_IWPM_QUERY_MAPPING});
-    return u16_of(world.kernel.back(), IWPM_NLA_RQUERY_MAPPING_ERR);
-  }
-  WireMessage request(std::uint64_t handle, std::uint16_t port = 7200) {
-    WireMessage message;
-    message.handle = handle;
-    message.connecting = at("10.0.0.2", 6000);
-    message.accepting = at("10.0.0.1", port);
-    message.connecting_mapped = at("10.0.0.2", 6001);
-    return message;
-  }
-
-  const Address kRemote = at("10.0.0.2", 7300);
-  const Address kPeer = at("10.0.0.2", kMapperPort);
-  const Address kAsker = at("10.0.0.2", 50000);
-  core::ManualClock clock;
-  FakeWorld world;
-  Settings settings;
-  std::unique_ptr<Session> session;
-};
 
 // Start and version ------------------------------------------------------------------------------
 
@@ -311,6 +239,56 @@ TEST_F(SessionTest, ARestartRecallsWhatTheKernelsListHasNoRoomFor) {
   EXPECT_THAT(world.held, SizeIs(3));
   EXPECT_THAT(restart(true)->mappings().all(), SizeIs(1));
   EXPECT_THAT(world.held, SizeIs(1));
+}
+
+TEST_F(SessionTest, WhatIsRecordedIsTheTable) {
+  const Address any = at("0.0.0.0", 7203);
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  say(KernelSays::add(4, at("10.0.0.1", 7201), kNoPortMap));
+  say(KernelSays::add(5, any, 0));
+  say(KernelSays::add(6, any, 0));
+  say(KernelSays::remove(7, at("10.0.0.1", 7200)));
+  query(7201);
+  const auto recorded = parse_saved(world.recorded);
+  ASSERT_THAT(recorded, SizeIs(2));
+  for (const SavedMapping& saved : recorded) {
+    EXPECT_EQ(saved.references, 2U) << saved.local.text();
+    EXPECT_EQ(saved.reserved, saved.local == any);
+    EXPECT_EQ(saved.mapped, session->mappings().find_for_peer(saved.local)->second.mapped);
+  }
+}
+
+TEST_F(SessionTest, WhatTheKernelAsksForAnewIsMadeAnewIfItWasInDoubt) {
+  const Address local = at("10.0.0.1", 7200);
+  const std::vector<SavedMapping> saved{{local, at("10.0.0.1", 41000), 3, kClientIwcm, true}};
+  const auto restarted = std::make_unique<Session>(settings, clock, world, kOurPortId);
+  world.held.clear();
+  restarted->recall(saved);
+  restarted->from_kernel(KernelSays::add(3, local, 0));
+  EXPECT_EQ(operation_of(world.kernel.back()), unsigned{RDMA_NL_IWPM_ADD_MAPPING});
+  EXPECT_EQ(restarted->mappings().find_for_peer(local)->second.references, 1U);
+  EXPECT_THAT(world.held, SizeIs(1)) << "the port of the old one is free";
+  restarted->from_kernel(KernelSays::add(4, local, 0));
+  EXPECT_EQ(u16_of(world.kernel.back(), IWPM_NLA_ERR_CODE), 12) << "now there is no doubt";
+  EXPECT_EQ(world.wrong_releases, 0);
+}
+
+TEST_F(SessionTest, WhatAPartialListDoesNotHaveIsInDoubt) {
+  const Address listed = at("10.0.0.1", 7200);
+  const Address unlisted = at("10.0.0.1", 7201);
+  say(KernelSays::add(3, listed, 0));
+  say(KernelSays::add(4, unlisted, 0));
+  pass(20s);
+  forget();
+  session->kernel_overrun();
+  pass(1s);
+  say(KernelSays::mapinfo(6, listed, at("10.0.0.1", 40000), 0));
+  say(KernelSays::finished(decoded(world.kernel[0])->sequence, -ENOMEM));
+  say(KernelSays::add(7, listed, 0));
+  EXPECT_EQ(u16_of(world.kernel.back(), IWPM_NLA_ERR_CODE), 12);
+  say(KernelSays::add(8, unlisted, 0));
+  EXPECT_EQ(operation_of(world.kernel.back()), unsigned{RDMA_NL_IWPM_ADD_MAPPING});
+  EXPECT_THAT(world.held, SizeIs(2));
 }
 
 TEST_F(SessionTest, ManyOverrunsAskOnceASecond) {
@@ -554,10 +532,42 @@ TEST_F(SessionTest, ARequestForAMappingIsAcceptedAndTheKernelIsToldOnce) {
   EXPECT_FALSE(session->next_deadline());
 }
 
+TEST_F(SessionTest, MadeUpSourcesDoNotFillTheKernel) {
+  say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
+  forget();
+  for (std::uint64_t handle = 0; handle < 10'000; ++handle) {
+    from(Via::kAnswering, kAsker, request(handle));
+    pass(1ms);  // within the limit of one source
+  }
+  EXPECT_THAT(world.peers, SizeIs(10'000)) << "each is answered";
+  EXPECT_THAT(world.kernel, SizeIs(kMostUnacknowledged));
+  // A real peer acknowledges, with the address that only it was told.
+  WireMessage ack = last_sent();
+  ack.type = WireType::kAck;
+  ack.accepting.port ^= 1U;
+  from(Via::kAnswering, kAsker, ack);
+  EXPECT_THAT(world.kernel, SizeIs(kMostUnacknowledged));
+  EXPECT_EQ(session->counters().datagrams_ignored, 1U);
+  ack.accepting.port ^= 1U;
+  from(Via::kAnswering, kAsker, ack);
+  from(Via::kAnswering, kAsker, ack);
+  ASSERT_THAT(world.kernel, SizeIs(kMostUnacknowledged + 1)) << "once";
+  EXPECT_EQ(operation_of(world.kernel.back()), unsigned{RDMA_NL_IWPM_REMOTE_INFO});
+  // When the flood is over, the kernel hears at once again.
+  pass(12s);
+  from(Via::kAnswering, kAsker, request(20'000));
+  EXPECT_THAT(world.kernel, SizeIs(kMostUnacknowledged + 2));
+}
+
 TEST_F(SessionTest, AWildcardIsAcceptedWithTheAddressThatWasAskedFor) {
   say(KernelSays::add(3, at("0.0.0.0", 7200), 0));
+  const auto mapped = attribute_of(world.kernel.back(), IWPM_NLA_RMANAGE_MAPPED_LOC_ADDR);
   from(Via::kAnswering, kAsker, request(7));
   EXPECT_EQ(last_sent().accepting, at("10.0.0.1", 40000));
+  // The kernel looks for it by the address that it knows its listener by.
+  EXPECT_EQ(attribute_of(world.kernel.back(), IWPM_NLA_RQUERY_MAPPED_LOC_ADDR), mapped);
+  from(Via::kAnswering, kAsker, request(7));
+  EXPECT_EQ(last_sent().accepting, at("10.0.0.1", 40000)) << "a repeated request";
 }
 
 TEST_F(SessionTest, NothingIsKeptOfARejectedRequest) {

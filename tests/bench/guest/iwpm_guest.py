@@ -22,7 +22,8 @@ SOCKETS = 8
 FEW, MANY = (50, 500) if SMOKE else (100, 10000)
 SECONDS = 2 if SMOKE else 8
 PINGS = 100 if SMOKE else 1000
-IDLE_SECONDS = 10 if SMOKE else 30
+IDLE_SECONDS = 10 if SMOKE else 20
+REST_SECONDS = 3
 PATIENCE = 120
 RDMACM = ["python3", "/vmtest/lib/rdmacm.py"]
 PROGRAMS = {"ours": "/usr/sbin/iwpmd", "theirs": "/opt/rdma-core/usr/sbin/iwpmd"}
@@ -163,10 +164,12 @@ def measure(who):
         out["wakeups_per_minute"] = (daemon.switches() - before) * 60 / IDLE_SECONDS
         with Listeners(10000, FEW):
             ports = range(10000, 10000 + FEW)
+            cpu = daemon.cpu_ms()
             churned = subprocess.run(
                 [*RDMACM, "churn", OWN, "7400", str(SECONDS)], check=True, stdout=subprocess.PIPE, text=True
             )
             out["mappings_per_s"] = int(churned.stdout) / SECONDS
+            out["cpu_ms_per_mapping"] = (daemon.cpu_ms() - cpu) / int(churned.stdout)
             times = latency(ports)
             out["median_ms"] = statistics.median(times)
             out["p99_ms"] = statistics.quantiles(times, n=100)[98]
@@ -175,6 +178,8 @@ def measure(who):
             settle()
             with Listeners(10000 + FEW, MANY - FEW) as many:
                 out["ms_per_listen"] = many.ms / (MANY - FEW)
+                out["rss_busy_kb"] = daemon.rss_kb()
+                time.sleep(REST_SECONDS)
                 out["rss_kb"] = daemon.rss_kb()
                 times = latency(range(10000, 10000 + MANY))
                 out["median_many_ms"] = statistics.median(times)

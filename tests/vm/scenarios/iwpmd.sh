@@ -4,7 +4,7 @@
 # no time; with the last device it stops.
 # images: debian12
 # also: debian13
-# timeout: 120
+# timeout: 150
 . /vmtest/lib/assert.sh
 
 table() { iwpmd --dump | python3 -c 'import json, sys; print(*(json.dumps(m) for m in json.load(sys.stdin)["mappings"]), sep="\n")'; }
@@ -110,3 +110,25 @@ mark "nothing is left of it when the device goes"
 link_del siw0
 wait_inactive 20 iwpmd.service
 assert_eq "$(systemctl show -P Result iwpmd.service)" success
+
+mark "a host without IPv6, one without IPv4, and lists of addresses"
+# start PROPERTY...: a port mapper by hand; it is ready when this returns.
+start() { systemd-run -q --unit=by-hand --service-type=notify -p RuntimeDirectory=iwpmd "$@" iwpmd --systemd; }
+answer() { python3 /vmtest/lib/mapper.py ask "$1" 7200; }
+start -p RestrictAddressFamilies=~AF_INET6
+assert_match "$(answer 127.0.0.1)" reject
+assert_eq "$(answer ::1)" none
+systemctl stop by-hand.service
+start -p RestrictAddressFamilies=~AF_INET
+assert_match "$(answer ::1)" reject
+assert_eq "$(answer 127.0.0.1)" none
+systemctl stop by-hand.service
+echo "listen_address=10.9.0.1" >>/etc/iwpmd.conf
+start
+assert_match "$(answer 10.9.0.1)" reject
+assert_eq "$(answer 127.0.0.1)" none
+echo "allow_network=10.8.0.0/16" >>/etc/iwpmd.conf
+pkill -HUP -x iwpmd
+not_answered() { [[ $(answer 10.9.0.1) == none ]]; }
+wait_for 10 not_answered
+systemctl stop by-hand.service
