@@ -201,7 +201,8 @@ enum class Field : std::uint8_t {
   kMagic,
   kVersion,
   kType,
-  kCredits,
+  kCredits,       ///< more given back than were taken
+  kNoCredit,      ///< a message that costs a credit came without one
   kMessageBytes,  ///< nob
   kChecksum,
   kSourceNid,
