@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <charconv>
 
+#include "engine/credits.hpp"
+
 namespace rdmaboot::engine {
 
 namespace {
@@ -152,7 +154,7 @@ QueueLimits queue_limits(std::uint16_t depth, std::uint16_t max_fragments, wire:
                          const Settings& settings, const DeviceLimits& device) {
   QueueLimits limits;
   limits.send_requests = max_fragments + kRequestsBesideWrites + depth * kRequestsPerCredit;
-  limits.receive_requests = wire::receives_of(version, depth);
+  limits.receive_requests = receives_of(version, depth);
   if (device.max_queue_pair_requests > 0) {
     limits.send_requests = std::min(limits.send_requests, device.max_queue_pair_requests);
   }
