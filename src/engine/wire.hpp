@@ -198,20 +198,20 @@ struct Message {
 /// What was wrong with received bytes; each names a field as the protocol calls it.
 enum class Field : std::uint8_t {
   kLength,  ///< fewer bytes were received than any such message has
-  kMagic,
+  kMagicNumber,
   kVersion,
   kType,
-  kCredits,       ///< more given back than were taken
-  kNoCredit,      ///< a message that costs a credit came without one
-  kMessageBytes,  ///< nob
+  kCredits,   ///< more given back than were taken
+  kNoCredit,  ///< a message that costs a credit came without one
+  kNob,       ///< bytes of the message
   kChecksum,
   kSourceNid,
   kDestinationNid,
   kSourceStamp,
   kDestinationStamp,
   kQueueDepth,
-  kMaxFragments,
-  kMaxMessageBytes,
+  kMaxFrags,
+  kMaxMsgSize,
   kFragmentCount,  ///< nfrags
   kCookie,
   kStatus,
@@ -219,7 +219,7 @@ enum class Field : std::uint8_t {
   kLnetPayloadLength,
   kLnetSourceNid,
   kLnetDestinationNid,
-  kPingMagic,
+  kPingMagicNumber,
   kPingFeatures,
   kPingCount,     ///< nnis
   kPingLoopback,  ///< entry 0
