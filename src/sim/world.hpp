@@ -86,6 +86,9 @@ class World {
   // ---- What was noted
   [[nodiscard]] LiveObjects live(HostId host) const;
   [[nodiscard]] HighWater high_water(HostId host) const;
+  /// True if some peer could write somewhere into that memory of the host now: a live region, or a
+  /// window that is bound to a queue pair in order.
+  [[nodiscard]] bool exposed(HostId host, const void* memory, std::size_t length) const;
 
  private:
   std::unique_ptr<WorldState> state_;
