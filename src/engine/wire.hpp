@@ -115,7 +115,7 @@ class FragmentList {
 /// Memory that the peer may write: one key for all fragments.
 struct Descriptor {
   std::uint32_t key = 0;
-  FragmentList fragments;
+  FragmentList fragments{};
 };
 
 // ---- Bodies ------------------------------------------------------------------------------------
@@ -135,17 +135,17 @@ struct Noop {};
 
 /// An LNet message with its payload.
 struct Immediate {
-  LnetHeader lnet;
+  LnetHeader lnet{};
   /// The payload's bytes, at most lnet.payload_length: fewer if the message is shorter than it
   /// says.
-  std::span<const std::byte> payload;
+  std::span<const std::byte> payload{};
   /// False: drop it, give back the credit, keep the connection (section 5).
   [[nodiscard]] bool complete() const { return payload.size() == lnet.payload_length; }
 };
 
 /// "I have lnet.payload_length bytes for you."
 struct PutRequest {
-  LnetHeader lnet;
+  LnetHeader lnet{};
   Cookie cookie{};
 };
 
@@ -153,14 +153,14 @@ struct PutRequest {
 struct PutAck {
   Cookie source_cookie{};  ///< of the PutRequest
   Cookie sink_cookie{};    ///< for the PutDone
-  Descriptor sink;
+  Descriptor sink{};
 };
 
 /// "Write them to me."
 struct GetRequest {
-  LnetHeader lnet;
+  LnetHeader lnet{};
   Cookie cookie{};
-  Descriptor sink;
+  Descriptor sink{};
 };
 
 /// How an exchange ended. The status is the bytes moved, or a negative errno; the errno of Linux,
@@ -181,16 +181,16 @@ using Body = std::variant<ConnectRequest, ConnectReply, Noop, Immediate, PutRequ
 struct Header {
   Version version = Version::k2;
   std::uint8_t credits = 0;  ///< given back to the receiver
-  Nid source;
-  Nid destination;
+  Nid source{};
+  Nid destination{};
   std::uint64_t source_stamp = 0;  ///< the sender's incarnation
   std::uint64_t destination_stamp =
       0;  ///< the receiver's, as the sender knows it; 0 if it does not
 };
 
 struct Message {
-  Header header;
-  Body body;
+  Header header{};
+  Body body{};
 };
 
 // ---- Decoding ----------------------------------------------------------------------------------
@@ -198,20 +198,20 @@ struct Message {
 /// What was wrong with received bytes; each names a field as the protocol calls it.
 enum class Field : std::uint8_t {
   kLength,  ///< fewer bytes were received than any such message has
-  kMagic,
+  kMagicNumber,
   kVersion,
   kType,
-  kCredits,       ///< more given back than were taken
-  kNoCredit,      ///< a message that costs a credit came without one
-  kMessageBytes,  ///< nob
+  kCredits,   ///< more given back than were taken
+  kNoCredit,  ///< a message that costs a credit came without one
+  kNob,       ///< bytes of the message
   kChecksum,
   kSourceNid,
   kDestinationNid,
   kSourceStamp,
   kDestinationStamp,
   kQueueDepth,
-  kMaxFragments,
-  kMaxMessageBytes,
+  kMaxFrags,
+  kMaxMsgSize,
   kFragmentCount,  ///< nfrags
   kCookie,
   kStatus,
@@ -219,7 +219,7 @@ enum class Field : std::uint8_t {
   kLnetPayloadLength,
   kLnetSourceNid,
   kLnetDestinationNid,
-  kPingMagic,
+  kPingMagicNumber,
   kPingFeatures,
   kPingCount,     ///< nnis
   kPingLoopback,  ///< entry 0

@@ -37,7 +37,7 @@ enum class RejectReason : std::uint8_t {
 /// What an acceptor says of itself in a reject.
 struct RejectLimits {
   std::uint64_t incarnation = 0;
-  ConnectParameters limits;
+  ConnectParameters limits{};
   auto operator<=>(const RejectLimits&) const = default;
 };
 
@@ -46,7 +46,7 @@ struct Reject {
   std::uint16_t version = static_cast<std::uint16_t>(Version::k2);  ///< may be one we do not know
   RejectReason why = RejectReason::kFatal;                          ///< may be one we do not know
   /// Nothing if the record is short or of version 1: neither can be trusted there.
-  std::optional<RejectLimits> limits;
+  std::optional<RejectLimits> limits{};
   auto operator<=>(const Reject&) const = default;
 };
 
@@ -64,10 +64,10 @@ struct Reject {
 
 /// What an acceptor is, as far as bytes are judged by it.
 struct AcceptorIdentity {
-  std::span<const Nid> nids;  ///< of the interface that was asked; each of them is "me"
+  std::span<const Nid> nids{};  ///< of the interface that was asked; each of them is "me"
   bool ready = true;          ///< false: a NID that is not mine (yet) is answered with EARLY
   std::uint64_t incarnation = 0;
-  ConnectParameters limits;  ///< of version 2; version 1 always has a depth of 8
+  ConnectParameters limits{};  ///< of version 2; version 1 always has a depth of 8
   bool require_privileged_port = false;
 };
 
@@ -79,8 +79,8 @@ struct Refusal {
 
 /// A request that passed every check that needs no memory of the peer.
 struct AcceptedRequest {
-  Header header;
-  ConnectParameters asked;
+  Header header{};
+  ConnectParameters asked{};
 };
 
 /// Steps 1 to 9 of section 4.2 in their order, with one more than the kernel's: a depth or a number
@@ -100,18 +100,18 @@ struct AcceptedRequest {
 
 /// What a connector asked for.
 struct ConnectorIdentity {
-  Nid self;
-  Nid peer;
+  Nid self{};
+  Nid peer{};
   std::uint64_t incarnation = 0;  ///< of the connector
   Version version = Version::k2;
-  ConnectParameters asked;
+  ConnectParameters asked{};
 };
 
 /// What the two agreed on.
 struct Agreed {
   std::uint64_t peer_incarnation = 0;
   Version version = Version::k2;
-  ConnectParameters parameters;  ///< the acceptor's, each at most what was asked and at least 1
+  ConnectParameters parameters{};  ///< the acceptor's, each at most what was asked and at least 1
 };
 
 /// The checks of section 4.3 in their order, and that the sender is the peer. Thread-safe.

@@ -33,7 +33,7 @@ struct Handle {
 
 /// "The PUT arrived."
 struct LnetAck {
-  Handle destination;  ///< from the PUT
+  Handle destination{};  ///< from the PUT
   std::uint64_t match_bits = 0;
   std::uint32_t length = 0;  ///< bytes that found room
   auto operator<=>(const LnetAck&) const = default;
@@ -61,7 +61,7 @@ struct LnetGet {
 
 /// The bytes asked for by a GET that was not optimized.
 struct LnetReply {
-  Handle destination;  ///< from the GET
+  Handle destination{};  ///< from the GET
   auto operator<=>(const LnetReply&) const = default;
 };
 
@@ -69,12 +69,12 @@ using LnetCommand = std::variant<LnetAck, LnetPut, LnetGet, LnetReply>;
 
 /// One LNet message without its payload.
 struct LnetHeader {
-  Nid destination;
-  Nid source;
+  Nid destination{};
+  Nid source{};
   std::uint32_t destination_pid = kLnetPid;
   std::uint32_t source_pid = kLnetPid;
   std::uint32_t payload_length = 0;  ///< bytes; of PUT and REPLY at most 1 MiB, otherwise 0
-  LnetCommand command;
+  LnetCommand command{};
   auto operator<=>(const LnetHeader&) const = default;
 };
 

@@ -32,7 +32,7 @@ inline constexpr std::uint32_t kFeatureDiscovery = 0x10;
 inline constexpr std::uint32_t kFeatureLargeAddress = 0x20;  ///< entries of another form follow
 
 struct PingEntry {
-  Nid nid;
+  Nid nid{};
   std::uint32_t status = kStatusUp;  ///< of the loopback entry: a sequence number
   /// 0; of the loopback entry with kFeatureLargeAddress: the size of the whole answer, bytes.
   std::uint32_t message_bytes = 0;
@@ -68,7 +68,7 @@ struct PingInfo {
   std::uint32_t features = kFeatureStatus;
   std::uint32_t pid = kLnetPid;
   std::uint32_t announced = 0;  ///< NIDs that the sender has; may be more than fit the asker's room
-  PingEntries entries;
+  PingEntries entries{};
 
   /// Ask again with room for ping_bytes(announced).
   [[nodiscard]] bool truncated() const { return announced > entries.size(); }
