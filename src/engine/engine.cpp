@@ -62,11 +62,9 @@ Engine::Impl::~Impl() {
 
 core::Result<void> Engine::Impl::start() {
   enter();
-  auto device = fabric_.listen({settings_.nid.ipv4(), settings_.port}, settings_.backlog);
-  if (!device) {
-    return tl::unexpected(device.error());
+  if (auto found = find_device(); !found) {
+    return found;
   }
-  memory_ = std::make_shared<DeviceMemory>(std::move(*device), settings_, budget_, statistics_);
   arrange(device_timer_, TimerKind::kDevice, nullptr, now_ + settings_.failover_sweep);
   arrange(age_timer_, TimerKind::kAge, nullptr, now_ + settings_.pool_age);
   return {};
