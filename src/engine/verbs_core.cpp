@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/verbs_core.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -34,6 +35,11 @@ SocketAddress from_sockaddr(const sockaddr* address) {
   sockaddr_in ipv4{};
   std::memcpy(&ipv4, address, sizeof ipv4);
   return {ntohl(ipv4.sin_addr.s_addr), ntohs(ipv4.sin_port)};
+}
+
+EndpointId VerbsCore::new_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return EndpointId{last.fetch_add(1, std::memory_order_relaxed) + 1};
 }
 
 core::Result<CmId> VerbsCore::create_id(EndpointId id) {

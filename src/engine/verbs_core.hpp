@@ -42,14 +42,15 @@ struct VerbsCore {
   EventChannel channel;
   std::unordered_map<EndpointId, VerbsEndpoint*> endpoints;
   std::unordered_map<std::uint32_t, VerbsDevice*> devices;  ///< by serial number, while they live
-  std::uint64_t last_endpoint = 0;
   std::uint32_t last_device = 0;
   /// Chains are put together here; they grow to the longest one and stay.
   std::vector<ibv_send_wr> send_requests;
   std::vector<ibv_recv_wr> receive_requests;
   std::vector<ibv_sge> segments;
 
-  [[nodiscard]] EndpointId new_id() { return EndpointId{++last_endpoint}; }
+  /// Unique in the process: an asynchronous event of another fabric's queue pair, which this one
+  /// may read because both have the device from librdmacm, finds nobody here.
+  [[nodiscard]] static EndpointId new_id();
   /// An rdma_cm id whose events carry `id`. Errors: ENOMEM, ENODEV, EMFILE.
   [[nodiscard]] core::Result<CmId> create_id(EndpointId id);
   /// The same, bound. Errors: EADDRNOTAVAIL, ENODEV, EADDRINUSE.

@@ -11,8 +11,9 @@ namespace rdmaboot::engine {
 
 /// Opens the way to rdma_cm. Everything made from it belongs to the calling thread.
 ///
-/// A process has one fabric for each RDMA device: librdmacm opens a device once, and whoever reads
-/// its asynchronous events first has them.
+/// A process should have one fabric for each RDMA device: librdmacm opens a device once, and of two
+/// fabrics on it the one that reads an asynchronous event first has it. What the other one misses
+/// is port events and COMM_EST.
 ///
 /// Memory is registered by libibverbs, so a process that forks needs its protection against
 /// copy-on-write. Kernels since 5.12 bring it; where they do not, ibv_fork_init() is called here,
