@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/verbs_core.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -78,6 +79,23 @@ core::Result<std::shared_ptr<VerbsDevice>> VerbsCore::device_of(rdma_cm_id* id) 
     }
   }
   return VerbsDevice::open(*this, from_sockaddr(rdma_get_local_addr(id)).ipv4, id->verbs);
+}
+
+void VerbsCore::close_leaving() {
+  if (leaving.empty()) {
+    return;
+  }
+  // This call, and none that is cheaper, compares librdmacm's devices with those that there are.
+  int count = 0;
+  ibv_context** const open = rdma_get_devices(&count);
+  if (open == nullptr) {
+    leaving.clear();
+    return;
+  }
+  std::erase_if(leaving, [&](const ibv_context* context) {
+    return std::find(open, open + count, context) == open + count;
+  });
+  rdma_free_devices(open);
 }
 
 core::Result<void> VerbsCore::watch(int fd, Source source, std::uint32_t device) {

@@ -6,8 +6,8 @@
 
 namespace rdmaboot::engine {
 
-VerbsDevice::VerbsDevice(VerbsCore& core, CmId anchor)
-    : core_(core), anchor_(std::move(anchor)), serial_(++core.last_device) {
+VerbsDevice::VerbsDevice(VerbsCore& core, EndpointId anchor_id, CmId anchor)
+    : core_(core), anchor_id_(anchor_id), anchor_(std::move(anchor)), serial_(++core.last_device) {
   core_.devices.emplace(serial_, this);
 }
 
@@ -19,19 +19,26 @@ VerbsDevice::~VerbsDevice() {
   if (completions_watched_) {
     core_.unwatch(channel_->fd);
   }
+  channel_.reset();
+  pd_.reset();
+  if (removed_) {
+    core_.leaving.push_back(context());
+  }
+  anchor_.reset();
+  core_.close_leaving();
 }
 
 core::Result<std::shared_ptr<VerbsDevice>> VerbsDevice::open(VerbsCore& core, std::uint32_t ipv4,
                                                              const ibv_context* expected) {
-  // Nobody knows this identity, so that events of the anchor find nobody.
-  auto anchor = core.create_bound_id(core.new_id(), {ipv4, 0});
+  const EndpointId id = VerbsCore::new_id();
+  auto anchor = core.create_bound_id(id, {ipv4, 0});
   if (!anchor) {
     return tl::make_unexpected(anchor.error());
   }
   if ((*anchor)->verbs != expected) {
     return core::fail("open the RDMA device of", to_string(SocketAddress{ipv4, 0}), ENODEV);
   }
-  auto device = std::make_shared<VerbsDevice>(core, std::move(*anchor));
+  auto device = std::make_shared<VerbsDevice>(core, id, std::move(*anchor));
   if (auto done = device->set_up(); !done) {
     return tl::make_unexpected(done.error());
   }
@@ -121,6 +128,7 @@ std::optional<VerbsDevice::AsynchronousEvent> VerbsDevice::next_asynchronous() {
   }
   ibv_ack_async_event(&event);
   if (copy.type == IBV_EVENT_DEVICE_FATAL) {
+    removed_ = true;
     core_.unwatch(context()->async_fd);
     asynchronous_watched_ = false;
   }

@@ -22,7 +22,7 @@ class VerbsDevice final : public Device, public std::enable_shared_from_this<Ver
   [[nodiscard]] static core::Result<std::shared_ptr<VerbsDevice>> open(VerbsCore& core,
                                                                        std::uint32_t ipv4,
                                                                        const ibv_context* expected);
-  VerbsDevice(VerbsCore& core, CmId anchor);
+  VerbsDevice(VerbsCore& core, EndpointId anchor_id, CmId anchor);
   ~VerbsDevice() override;
   VerbsDevice(const VerbsDevice&) = delete;
   VerbsDevice& operator=(const VerbsDevice&) = delete;
@@ -37,6 +37,9 @@ class VerbsDevice final : public Device, public std::enable_shared_from_this<Ver
   [[nodiscard]] ibv_pd* protection_domain() const { return pd_.get(); }
   [[nodiscard]] ibv_comp_channel* completions() const { return channel_.get(); }
   [[nodiscard]] bool is_infiniband_transport() const;
+  [[nodiscard]] EndpointId anchor_id() const { return anchor_id_; }
+  /// The kernel wants the device back; it gets it when the last one lets go of it.
+  void removed() { removed_ = true; }
 
   /// The next asynchronous event, acknowledged; only values are left of it. Nothing if there is
   /// none. After the event that the device has failed none is read any more: libraries of some
@@ -54,6 +57,7 @@ class VerbsDevice final : public Device, public std::enable_shared_from_this<Ver
   [[nodiscard]] core::Result<void> set_up();
 
   VerbsCore& core_;
+  EndpointId anchor_id_;
   CmId anchor_;
   std::uint32_t serial_;
   ProtectionDomain pd_;
@@ -62,6 +66,7 @@ class VerbsDevice final : public Device, public std::enable_shared_from_this<Ver
   DeviceLimits limits_;
   bool asynchronous_watched_ = false;
   bool completions_watched_ = false;
+  bool removed_ = false;
 };
 
 class VerbsRegion final : public MemoryRegion {

@@ -245,6 +245,12 @@ void VerbsEndpoint::established() {
   static_cast<void>(ibv_modify_qp(cm_->qp, &attributes, IBV_QP_MIN_RNR_TIMER));
 }
 
+void VerbsEndpoint::device_removed() {
+  if (device_) {
+    device_->removed();
+  }
+}
+
 void VerbsEndpoint::disconnected() {
   // Fails if this side was first; the queue pair is in the error state then.
   if (rdma_disconnect(cm_.get()) != 0) {

@@ -41,6 +41,8 @@ class VerbsEndpoint final : public Endpoint {
   [[nodiscard]] core::Result<void> adopt_device();
   /// The connection stands: what the connection manager leaves wrong is put right.
   void established();
+  /// The device is going.
+  void device_removed();
   /// The peer has disconnected: answers it, and the queue pair goes to the error state.
   void disconnected();
 

@@ -58,6 +58,7 @@ class VerbsFabric final : public Fabric {
   void take(const ManagerEvent& event);
   void take_request(const ManagerEvent& event);
   void take_listener(const ManagerEvent& event);
+  void take_anchor(const ManagerEvent& event);
   void tell(EndpointId endpoint, EndpointHappening what);
   [[nodiscard]] bool has_addressee(const Event& event) const;
 
@@ -72,7 +73,8 @@ class VerbsFabric final : public Fabric {
 
 core::Result<std::shared_ptr<Device>> VerbsFabric::listen(SocketAddress address, int backlog) {
   stop_listening();
-  const EndpointId id = core_.new_id();
+  core_.close_leaving();
+  const EndpointId id = VerbsCore::new_id();
   auto listener = core_.create_bound_id(id, address);
   if (!listener) {
     return tl::make_unexpected(listener.error());
@@ -101,7 +103,8 @@ void VerbsFabric::stop_listening() {
 }
 
 core::Result<std::string> VerbsFabric::device_of(SocketAddress address) {
-  auto id = core_.create_bound_id(core_.new_id(), {address.ipv4, 0});
+  core_.close_leaving();
+  auto id = core_.create_bound_id(VerbsCore::new_id(), {address.ipv4, 0});
   if (!id) {
     return tl::make_unexpected(id.error());
   }
@@ -109,7 +112,7 @@ core::Result<std::string> VerbsFabric::device_of(SocketAddress address) {
 }
 
 core::Result<std::unique_ptr<Endpoint>> VerbsFabric::create_endpoint() {
-  const EndpointId id = core_.new_id();
+  const EndpointId id = VerbsCore::new_id();
   auto made = core_.create_id(id);
   if (!made) {
     return tl::make_unexpected(made.error());
@@ -211,6 +214,7 @@ void VerbsFabric::take(const ManagerEvent& event) {
   }
   const auto found = core_.endpoints.find(event.target);
   if (found == core_.endpoints.end()) {
+    take_anchor(event);
     return;
   }
   VerbsEndpoint& endpoint = *found->second;
@@ -226,6 +230,8 @@ void VerbsFabric::take(const ManagerEvent& event) {
     endpoint.established();
   } else if (event.type == RDMA_CM_EVENT_DISCONNECTED) {
     endpoint.disconnected();
+  } else if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL) {
+    endpoint.device_removed();
   }
   if (auto what = endpoint_happening(event.type, event.status, event.data)) {
     tell(event.target, std::move(*what));
@@ -237,7 +243,7 @@ void VerbsFabric::take_request(const ManagerEvent& event) {
   if (!listener_ || event.target != listener_id_) {
     return;
   }
-  const EndpointId name = core_.new_id();
+  const EndpointId name = VerbsCore::new_id();
   id->context = as_context(name);
   auto endpoint = std::make_unique<VerbsEndpoint>(core_, name, std::move(id));
   if (!endpoint->adopt_device()) {
@@ -246,8 +252,20 @@ void VerbsFabric::take_request(const ManagerEvent& event) {
   pending_.emplace_back(ConnectRequested{std::move(endpoint), event.data});
 }
 
+void VerbsFabric::take_anchor(const ManagerEvent& event) {
+  if (event.type != RDMA_CM_EVENT_DEVICE_REMOVAL) {
+    return;
+  }
+  for (const auto& [serial, device] : core_.devices) {
+    if (device->anchor_id() == event.target) {
+      device->removed();
+    }
+  }
+}
+
 void VerbsFabric::take_listener(const ManagerEvent& event) {
   if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL) {
+    device_->removed();
     pending_.emplace_back(DeviceEvent{DeviceEvent::Kind::kRemoval});
   } else if (event.type == RDMA_CM_EVENT_ADDR_CHANGE) {
     pending_.emplace_back(DeviceEvent{DeviceEvent::Kind::kAddressChange});

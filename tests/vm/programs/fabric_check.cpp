@@ -437,29 +437,24 @@ void check_removal(const Bench& bench) {
     const auto request =
         write(1, memory.source, *memory.from, memory.sink.data(), memory.to->remote_key());
     std::printf("writing\n");
-    bool removed = false;
+    const auto of_removal = [](const Event& event) {
+      const auto* told = std::get_if<EndpointEvent>(&event);
+      return (told != nullptr && std::holds_alternative<event::DeviceRemoval>(told->what)) ||
+             std::holds_alternative<DeviceEvent>(event);
+    };
+    const core::MonotonicClock clock;
+    const auto end = clock.now() + kPatience;
     unsigned long written = 0;
-    while (!removed) {
-      if (!connection.active->post(std::span{&request, 1})) {
-        break;
+    // A device may complete a write before its post returns, so events are looked for every time.
+    while (!bench.events.next(of_removal, 0us)) {
+      if (clock.now() > end) {
+        fail("nothing tells of the removal");
       }
-      const core::MonotonicClock clock;
-      const auto end = clock.now() + kPatience;
+      if (!connection.active->post(std::span{&request, 1})) {
+        continue;
+      }
       Completion one[1];
-      while (connection.active->poll(one) == 0 && !removed) {
-        removed = bench.events
-                      .next(
-                          [&](const Event& event) {
-                            const auto* told = std::get_if<EndpointEvent>(&event);
-                            return (told != nullptr &&
-                                    std::holds_alternative<event::DeviceRemoval>(told->what)) ||
-                                   std::holds_alternative<DeviceEvent>(event);
-                          },
-                          0us)
-                      .has_value();
-        if (clock.now() > end) {
-          fail("neither a completion nor the removal");
-        }
+      while (connection.active->poll(one) == 0 && clock.now() < end) {
       }
       ++written;
     }
@@ -470,11 +465,15 @@ void check_removal(const Bench& bench) {
   std::printf("gone\n");
   const core::MonotonicClock clock;
   const auto end = clock.now() + kPatience;
-  while (!bench.fabric.listen(bench.there, 8)) {
+  for (;;) {
+    const auto device = bench.fabric.listen(bench.there, 8);
+    if (device) {
+      break;
+    }
     // Until the scenario has made it again.
     static_cast<void>(bench.events.next([](const Event&) { return false; }, 100ms));
     if (clock.now() > end) {
-      fail("the device did not come back");
+      fail("the device did not come back: " + device.error().message());
     }
   }
   Connection connection = bench.connected();
