@@ -31,6 +31,7 @@ struct Connection {
   Attempt attempt;  ///< what was asked for; of a passive one, what was agreed on
   std::uint16_t source_port = 0;
   bool on_the_way = false;  ///< counted as half open
+  AfterRefusal after_refusal = AfterRefusal::kGiveUp;
 
   // Once there is a queue pair
   std::optional<CreditLedger> ledger;

@@ -46,6 +46,7 @@ struct Transfer {
   std::uint32_t offset = 0;
   std::uint64_t header_data = 0;
   bool acknowledged = false;
+  bool delivered = false;  ///< a ping that was answered
   bool probe = false;  ///< decides whether the peer is admitted again
   Duration deadline{0};  ///< absolute; 0: none of its own
   Duration started{0};
@@ -78,7 +79,8 @@ struct Exchange {
   std::uint16_t sends = 0;    ///< messages queued or posted
   std::uint16_t posted = 0;   ///< of these and of invalidates, posted
   bool waits_for_answer = false;
-  bool holds_reserved = false;  ///< of the ledger: a request was, or is to be, posted
+  bool writes_done = false;   ///< of a PUT: its PUT_DONE arrived; LNet's ACK may follow
+  bool ack_received = false;  ///< LNet's
   bool killing_key = false;     ///< the invalidate is posted
   bool ended = false;           ///< the outcome below stands
   TransferStatus status = TransferStatus::kOk;
