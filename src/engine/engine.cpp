@@ -10,9 +10,9 @@
 namespace rdmaboot::engine {
 
 std::uint64_t incarnation_now() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<Duration>(
-                                        std::chrono::system_clock::now().time_since_epoch())
-                                        .count());
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
 }
 
 namespace {
@@ -209,8 +209,7 @@ std::optional<Duration> Engine::Impl::next_deadline() const {
     return now_;
   }
   std::optional<Duration> next = deadlines_.next();
-  for (const Connection* c = to_poll_.front(); c != nullptr;
-       c = decltype(to_poll_)::next(*c)) {
+  for (const Connection* c = to_poll_.front(); c != nullptr; c = decltype(to_poll_)::next(*c)) {
     const Duration due = c->hot_until > now_ ? c->hot_until : now_;
     next = next ? std::min(*next, due) : due;
   }

@@ -60,9 +60,9 @@ void Engine::Impl::requested(ConnectRequested request) {
 
   // Whom I admit
   if (settings_.check_source_address && nid.ipv4() != from.ipv4) {
-    refuse_for(wire::RejectReason::kFatal,
-               wire::to_string(wire::DecodeError{wire::Field::kSourceAddress, from.ipv4,
-                                                 nid.ipv4()}));
+    refuse_for(
+        wire::RejectReason::kFatal,
+        wire::to_string(wire::DecodeError{wire::Field::kSourceAddress, from.ipv4, nid.ipv4()}));
     return;
   }
   if (!is_allowed(nid, settings_.allowed)) {
@@ -126,10 +126,9 @@ void Engine::Impl::requested(ConnectRequested request) {
     return;
   }
   const PrivateData reply = connect_message(
-      c, wire::ConnectReply{{c.attempt.queue_depth, c.attempt.max_fragments,
-                             wire::kMessageBytes}});
-  made = c.endpoint->accept({reply.view(), settings_.retry_count,
-                             settings_.receiver_not_ready_retries});
+      c, wire::ConnectReply{{c.attempt.queue_depth, c.attempt.max_fragments, wire::kMessageBytes}});
+  made = c.endpoint->accept(
+      {reply.view(), settings_.retry_count, settings_.receiver_not_ready_retries});
   if (!made) {
     fail(c, CloseReason::kConnectFailed, made.error().message());
     return;

@@ -121,8 +121,8 @@ void Engine::Impl::apply(Connection& c, ConnectionEvent event, CloseReason reaso
       want_poll(c);
       break;
     case ConnectionAction::kRefused: {
-      const Verdict verdict = judge_refusal(std::get<event::Rejected>(cause->what), c.attempt,
-                                            settings_.versions);
+      const Verdict verdict =
+          judge_refusal(std::get<event::Rejected>(cause->what), c.attempt, settings_.versions);
       c.reason = verdict.reason;
       c.detail = verdict.detail;
       c.after_refusal = verdict.what;
@@ -302,10 +302,9 @@ void Engine::Impl::sweep_device() {
   const Duration retry = std::chrono::seconds(std::clamp(device_failures_, 1U, 10U));
   if (memory_) {
     const auto name = fabric_.device_of({settings_.nid.ipv4(), settings_.port});
-    const bool moved = settings_.failover != Failover::kOff &&
-                       (!name || *name != memory_->device().name());
-    if (!moved ||
-        (last_failover_ != Duration::min() && now_ - last_failover_ < kFailoverPause)) {
+    const bool moved =
+        settings_.failover != Failover::kOff && (!name || *name != memory_->device().name());
+    if (!moved || (last_failover_ != Duration::min() && now_ - last_failover_ < kFailoverPause)) {
       arrange(device_timer_, TimerKind::kDevice, nullptr,
               now_ + (moved ? kFailoverPause : settings_.failover_sweep));
       return;

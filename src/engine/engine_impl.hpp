@@ -82,8 +82,7 @@ class Engine::Impl {
                                                 const ExposeOptions& options);
   bool withdraw(ExposureId id);
 
-  [[nodiscard]] tl::expected<TransferId, TransferStatus> put(Nid nid,
-                                                             std::span<const iovec> source,
+  [[nodiscard]] tl::expected<TransferId, TransferStatus> put(Nid nid, std::span<const iovec> source,
                                                              const PutOptions& options,
                                                              WhenDone done);
   [[nodiscard]] tl::expected<TransferId, TransferStatus> get(Nid nid, std::span<const iovec> sink,

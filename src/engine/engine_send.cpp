@@ -31,7 +31,7 @@ wire::Checksum checksum_of(const Settings& settings) {
 }  // namespace
 
 wire::Header Engine::Impl::header_for(const Connection& c) const {
-  return {c.attempt.version,     0, settings_.nid, c.peer->nid, settings_.incarnation,
+  return {c.attempt.version,         0, settings_.nid, c.peer->nid, settings_.incarnation,
           c.attempt.peer_incarnation};
 }
 
@@ -112,8 +112,8 @@ void Engine::Impl::send_from(Connection& c) {
       }
       continue;
     }
-    const bool keepalive = settings_.keepalive > Duration{0} &&
-                           now_ - c.last_sent >= settings_.keepalive;
+    const bool keepalive =
+        settings_.keepalive > Duration{0} && now_ - c.last_sent >= settings_.keepalive;
     if (c.ledger->noop_due({false, !c.paying.empty()}, keepalive)) {
       Outgoing* noop = make_message(c, nullptr, wire::Noop{});
       if (noop == nullptr) {
@@ -130,8 +130,7 @@ void Engine::Impl::send_from(Connection& c) {
       continue;
     }
     message = c.paying.front();
-    if (message == nullptr || !c.ledger->may_post(Toll::kCredit) ||
-        !post(c, *message, c.paying)) {
+    if (message == nullptr || !c.ledger->may_post(Toll::kCredit) || !post(c, *message, c.paying)) {
       break;
     }
     moved = true;
