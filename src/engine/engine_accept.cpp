@@ -40,7 +40,13 @@ void Engine::Impl::requested(ConnectRequested request) {
   self.require_privileged_port = settings_.require_privileged_port;
 
   const SocketAddress from = endpoint.peer_address();
-  const auto checked = wire::check_connect_request(request.private_data.view(), from.port, self);
+  auto checked = wire::check_connect_request(request.private_data.view(), from.port, self);
+  if (!checked && checked.error().cause.field == wire::Field::kMaxFrags &&
+      checked.error().reject.version == static_cast<std::uint16_t>(wire::Version::k1)) {
+    // Version 1 has no way to agree on fewer: it gets as many as there can be.
+    self.limits.max_fragments = wire::kMaxFragments;
+    checked = wire::check_connect_request(request.private_data.view(), from.port, self);
+  }
   if (!checked) {
     refuse(endpoint, checked.error().reject, Nid::o2ib(from.ipv4),
            wire::to_string(checked.error().cause));

@@ -120,7 +120,8 @@ core::Result<void> Engine::Impl::make_queue_pair(Connection& c) {
     }
   }
   for (;; --depth) {
-    c.limits = queue_limits(depth, settings_.max_fragments, c.attempt.version, settings_, device);
+    c.limits = queue_limits(depth, std::max(settings_.max_fragments, c.attempt.max_fragments),
+                            c.attempt.version, settings_, device);
     c.limits.completion_vector = static_cast<std::uint32_t>(c.id);
     const auto inline_bytes = c.endpoint->create_queue_pair(c.limits);
     if (inline_bytes) {
@@ -205,9 +206,6 @@ void Engine::Impl::opened(Connection& c) {
     arrange(c.timer, TimerKind::kConnection, &c, now_ + settings_.keepalive);
   }
   tell(EngineEventKind::kConnected, peer.nid, CloseReason::kNone, {});
-  if (peer.on_probation) {
-    start_probe(peer);
-  }
   replay_early(c);
   want_poll(c);
   pump(peer);

@@ -144,7 +144,7 @@ class Engine::Impl {
   bool bury_all();
   void handle(const DeviceEvent& event);
   void lose_device(CloseReason reason);
-  bool find_device();
+  [[nodiscard]] core::Result<void> find_device();
   void sweep_device();
 
   // -- Sending (engine_send.cpp)
@@ -256,6 +256,7 @@ class Engine::Impl {
   MemoryBudget budget_;
 
   std::shared_ptr<DeviceMemory> memory_;  ///< of the device that has the address; null: none has
+  std::string last_device_;
   bool port_up_ = true;
   unsigned device_failures_ = 0;
   Duration last_failover_ = Duration::min();

@@ -344,7 +344,7 @@ bool Engine::Impl::queue_writes(Connection& c, Exchange& x, const wire::Descript
                                 std::uint64_t bytes, wire::Body done) {
   // One chain has to fit the send queue: a source in too many pieces is copied into one.
   const std::size_t most =
-      std::min<std::size_t>(settings_.max_fragments,
+      std::min<std::size_t>(std::max(settings_.max_fragments, c.attempt.max_fragments),
                             c.limits.send_requests - kRequestsBesideWrites);
   if (chain_.size() < most + kRequestsBesideWrites) {
     chain_.resize(most + kRequestsBesideWrites);
