@@ -187,7 +187,9 @@ class Daemon {
       return;
     }
     stop();
-    say("waiting for " + wanted_text(settings_) + ": " + started.error().message());
+    const core::Error& error = started.error();
+    const std::string wanted = wanted_text(settings_);
+    say("waiting for " + wanted + (error.object == wanted ? "" : ": " + error.message()));
     arm(clock_.now() + retry_.failed());
   }
 
