@@ -6,9 +6,9 @@
 . /vmtest/lib/assert.sh
 
 boot_finished
-services=(rdma-load-modules@rdma.service rdma-coldplug.service rdma-ndd.service rdma-link.service rdma-link-recheck@success.service
-    rdma-link@x.service
-    rdma-wait-online.service rdma-wait-online@rxe0.service iwpmd.service rdma.service)
+services=(rdma-load-modules@rdma.service rdma-coldplug.service rdma-ndd.service rdma-link.service rdma-link@x.service
+    rdma-link-recheck@success.service rdma-wait-online.service rdma-wait-online@rxe0.service iwpmd.service
+    rdma-responder.service rdma.service)
 for unit in "${services[@]}"; do
     assert systemd-analyze security --no-pager --threshold=25 "$unit"
     systemd-analyze security --no-pager "$unit" | tail -1
