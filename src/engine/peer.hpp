@@ -96,7 +96,7 @@ struct Peer {
   [[nodiscard]] std::size_t count(ConnectionState state) const {
     std::size_t count = 0;
     for (const auto& connection : connections) {
-      count += connection->state == state ? 1 : 0;
+      count += connection->state == state ? 1U : 0U;
     }
     return count;
   }
@@ -104,7 +104,7 @@ struct Peer {
   [[nodiscard]] std::size_t connecting() const {
     std::size_t count = 0;
     for (const auto& connection : connections) {
-      count += connection->active && connection->state < ConnectionState::kEstablished ? 1 : 0;
+      count += connection->active && connection->state < ConnectionState::kEstablished ? 1U : 0U;
     }
     return count;
   }
