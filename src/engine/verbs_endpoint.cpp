@@ -247,7 +247,7 @@ void VerbsEndpoint::established() {
 
 void VerbsEndpoint::device_removed() {
   if (device_) {
-    device_->removed();
+    core_.device_removed(*device_);
   }
 }
 

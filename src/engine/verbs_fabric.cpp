@@ -73,7 +73,6 @@ class VerbsFabric final : public Fabric {
 
 core::Result<std::shared_ptr<Device>> VerbsFabric::listen(SocketAddress address, int backlog) {
   stop_listening();
-  core_.close_leaving();
   const EndpointId id = VerbsCore::new_id();
   auto listener = core_.create_bound_id(id, address);
   if (!listener) {
@@ -103,12 +102,15 @@ void VerbsFabric::stop_listening() {
 }
 
 core::Result<std::string> VerbsFabric::device_of(SocketAddress address) {
-  core_.close_leaving();
   auto id = core_.create_bound_id(VerbsCore::new_id(), {address.ipv4, 0});
   if (!id) {
     return tl::make_unexpected(id.error());
   }
-  return std::string(ibv_get_device_name((*id)->verbs->device));
+  auto device = core_.device_of(id->get());
+  if (!device) {
+    return tl::make_unexpected(device.error());
+  }
+  return (*device)->name();
 }
 
 core::Result<std::unique_ptr<Endpoint>> VerbsFabric::create_endpoint() {
@@ -258,14 +260,15 @@ void VerbsFabric::take_anchor(const ManagerEvent& event) {
   }
   for (const auto& [serial, device] : core_.devices) {
     if (device->anchor_id() == event.target) {
-      device->removed();
+      core_.device_removed(*device);
+      return;
     }
   }
 }
 
 void VerbsFabric::take_listener(const ManagerEvent& event) {
   if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL) {
-    device_->removed();
+    core_.device_removed(*device_);
     pending_.emplace_back(DeviceEvent{DeviceEvent::Kind::kRemoval});
   } else if (event.type == RDMA_CM_EVENT_ADDR_CHANGE) {
     pending_.emplace_back(DeviceEvent{DeviceEvent::Kind::kAddressChange});

@@ -59,6 +59,7 @@ TransferResult put(Loop& loop, Engine& engine, Nid peer, iovec range, std::uint3
     fail("put: " + std::string(to_string(started.error())));
   }
   if (!loop.until([&] { return outcome.done; }, 3 * kPatience)) {
+    describe(engine);
     fail("a PUT did not end");
   }
   return outcome.result;
@@ -73,6 +74,7 @@ TransferResult get(Loop& loop, Engine& engine, Nid peer, iovec range, std::uint3
     fail("get: " + std::string(to_string(started.error())));
   }
   if (!loop.until([&] { return outcome.done; }, 3 * kPatience)) {
+    describe(engine);
     fail("a GET did not end");
   }
   return outcome.result;
@@ -259,6 +261,8 @@ int race(const core::Clock& clock, Words words) {
       }
     }
     if (!loop.until([&] { return outcomes[0].done && outcomes[1].done; }, kPatience)) {
+      describe(*nodes[0].engine);
+      describe(*nodes[1].engine);
       fail("round " + std::to_string(round) + " did not end");
     }
     for (const Outcome& outcome : outcomes) {
@@ -322,7 +326,10 @@ int random_traffic(const core::Clock& clock, Words words) {
   constexpr std::size_t kSlot = 1U << 20;
   constexpr std::size_t kSlots = 4;
   Loop loop(clock);
-  const Node node = Node::start(settings_of(words[0]), clock);
+  Settings settings = settings_of(words[0]);
+  settings.on_event = print_event;
+  settings.on_event_context = words[0];
+  const Node node = Node::start(settings, clock);
   Engine& engine = *node.engine;
   loop.add(engine);
   const Memory source(kSlot * kSlots);
@@ -357,7 +364,8 @@ int random_traffic(const core::Clock& clock, Words words) {
                          [](const Outcome& one) { return one.done; });
     };
     if (!loop.until(all, kPatience)) {
-      fail("transfers that do not end");
+      describe(engine);
+      fail("transfers that do not end, round " + std::to_string(rounds));
     }
     for (std::size_t i = 0; i < kSlots; ++i) {
       const bool ok = outcomes[i].result.status == TransferStatus::kOk;
