@@ -15,6 +15,22 @@ std::uint64_t incarnation_now() {
                                         .count());
 }
 
+namespace {
+
+/// The exchange stands on that registered range, and not on memory of its own.
+bool uses(const Exchange& x, std::span<const std::byte> range) {
+  if (x.lease.kind != LeaseKind::kDirect && x.lease.kind != LeaseKind::kWindow) {
+    return false;
+  }
+  bool any = false;
+  for_each_piece(x.slice, [&](const std::byte* data, std::uint64_t bytes) {
+    any = any || (data < range.data() + range.size() && range.data() < data + bytes);
+  });
+  return any;
+}
+
+}  // namespace
+
 // ---- Start and stop ----------------------------------------------------------------------------
 
 Engine::Impl::Impl(const Settings& settings, Fabric& fabric, const core::Clock& clock)
@@ -110,11 +126,24 @@ core::Result<void> Engine::Impl::forget_memory(const std::byte* start) {
   if (entry == user_memory_.end()) {
     return core::fail("forget", "memory", ENOENT, "the start of a registered range");
   }
-  if (memory_ && memory_->leases() > 0) {
-    return core::fail("forget", "memory", EBUSY, "no transfer under way");
+  const std::span<std::byte> range = *entry;
+  for (const auto& [nid, peer] : peers_) {
+    for (const auto& c : peer->connections) {
+      for (const Exchange* x = c->exchanges.front(); x != nullptr;
+           x = decltype(c->exchanges)::next(*x)) {
+        if (uses(*x, range)) {
+          return core::fail("forget", "memory", EBUSY, "no transfer under way");
+        }
+      }
+    }
   }
   if (memory_) {
     memory_->remove_region(start);
+  }
+  for (const auto& [nid, peer] : peers_) {
+    for (const auto& c : peer->connections) {
+      c->memory->remove_region(start);  // of a device that the address has left
+    }
   }
   user_memory_.erase(entry);
   return {};

@@ -205,9 +205,6 @@ void Engine::Impl::opened(Connection& c) {
     arrange(c.timer, TimerKind::kConnection, &c, now_ + settings_.keepalive);
   }
   tell(EngineEventKind::kConnected, peer.nid, CloseReason::kNone, {});
-  if (peer.on_probation) {
-    start_probe(peer);
-  }
   replay_early(c);
   want_poll(c);
   pump(peer);

@@ -91,6 +91,9 @@ Connection* Engine::Impl::pick(Peer& peer) {
 }
 
 void Engine::Impl::pump(Peer& peer) {
+  if (peer.on_probation && !stopping_ && peer.count(ConnectionState::kEstablished) > 0) {
+    start_probe(peer);
+  }
   while (Transfer* t = peer.waiting.front()) {
     if (peer.on_probation && !t->probe) {
       break;
@@ -143,6 +146,7 @@ void Engine::Impl::start_probe(Peer& peer) {
   Transfer* t = transfers_.take();
   t->kind = TransferKind::kPing;
   t->peer = &peer;
+  t->match_bits = wire::kPingMatchBits;  // in portal 0, LNet's own
   t->probe = true;
   t->started = now_;
   t->deadline = now_ + std::min(kProbeTimeout, settings_.timeout);

@@ -123,7 +123,7 @@ void Run::check_success(const Transfer& transfer, const engine::TransferResult& 
     }
     return;
   }
-  const bool told_by_peer = action.acknowledged || action.size > kImmediateBytes;
+  const bool told_by_peer = action.acknowledged;
   if (result.status != TransferStatus::kOk || !told_by_peer) {
     return;
   }

@@ -300,8 +300,9 @@ struct PutOptions {
   std::uint64_t match_bits = 0;
   std::uint32_t offset = 0;       ///< in the peer's buffer, bytes
   std::uint64_t header_data = 0;  ///< 64 bits for the receiver's consumer
-  /// Wait for LNet's ACK, which says how many bytes found room. Without it a PUT is complete when
-  /// the bytes are in the peer's memory, and a short one when the peer's adapter has it.
+  /// Wait for LNet's ACK, which says how many bytes found room: then they are in the peer's buffer.
+  /// Without it a PUT is complete when the peer's adapter has it all; the peer may still have to
+  /// copy it to where it belongs, and a short one may find nothing that matches.
   bool acknowledged = false;
   Duration deadline{0};  ///< from now; 0: Settings::timeout, from the time it is on a connection
 };
