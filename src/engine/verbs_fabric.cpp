@@ -19,7 +19,9 @@ namespace rdmaboot::engine {
 namespace {
 
 /// So many events are taken from one descriptor before the others have their turn.
-constexpr unsigned kBatch = 16;
+constexpr int kBatch = 16;
+/// Events that are read and not taken: of the connection manager and of some devices.
+constexpr std::size_t kRoom = 64;
 
 /// What is left of a CM event after it was acknowledged. rdma_destroy_id() waits for every event
 /// that was read and not acknowledged, so none is kept.
@@ -33,7 +35,7 @@ struct ManagerEvent {
 
 class VerbsFabric final : public Fabric {
  public:
-  explicit VerbsFabric(VerbsCore core) : core_(std::move(core)) { pending_.reserve(4 * kBatch); }
+  explicit VerbsFabric(VerbsCore core) : core_(std::move(core)) { pending_.reserve(kRoom); }
   ~VerbsFabric() override { stop_listening(); }
   VerbsFabric(const VerbsFabric&) = delete;
   VerbsFabric& operator=(const VerbsFabric&) = delete;
@@ -59,7 +61,7 @@ class VerbsFabric final : public Fabric {
   void take_request(const ManagerEvent& event);
   void take_listener(const ManagerEvent& event);
   void take_anchor(const ManagerEvent& event);
-  void tell(EndpointId endpoint, EndpointHappening what);
+  void tell(EndpointId endpoint, const EndpointHappening& what);
   [[nodiscard]] bool has_addressee(const Event& event) const;
 
   VerbsCore core_;
@@ -144,12 +146,12 @@ bool VerbsFabric::has_addressee(const Event& event) const {
   return told == nullptr || core_.endpoints.contains(told->endpoint);
 }
 
-void VerbsFabric::tell(EndpointId endpoint, EndpointHappening what) {
-  pending_.emplace_back(EndpointEvent{endpoint, std::move(what)});
+void VerbsFabric::tell(EndpointId endpoint, const EndpointHappening& what) {
+  pending_.emplace_back(EndpointEvent{endpoint, what});
 }
 
 bool VerbsFabric::read_sources() {
-  std::array<epoll_event, kBatch> ready{};
+  std::array<epoll_event, std::size_t{kBatch}> ready{};
   const int found = ::epoll_wait(core_.epoll.get(), ready.data(), kBatch, 0);
   for (int i = 0; i < found; ++i) {
     const std::uint64_t tag = ready[static_cast<std::size_t>(i)].data.u64;
@@ -173,7 +175,7 @@ bool VerbsFabric::read_sources() {
 }
 
 void VerbsFabric::read_manager() {
-  for (unsigned i = 0; i < kBatch; ++i) {
+  for (int i = 0; i < kBatch; ++i) {
     const auto event = next_manager_event();
     if (!event) {
       return;
@@ -236,7 +238,7 @@ void VerbsFabric::take(const ManagerEvent& event) {
     endpoint.device_removed();
   }
   if (auto what = endpoint_happening(event.type, event.status, event.data)) {
-    tell(event.target, std::move(*what));
+    tell(event.target, *what);
   }
 }
 
@@ -276,7 +278,7 @@ void VerbsFabric::take_listener(const ManagerEvent& event) {
 }
 
 void VerbsFabric::read_asynchronous(VerbsDevice& device) {
-  for (unsigned i = 0; i < kBatch; ++i) {
+  for (int i = 0; i < kBatch; ++i) {
     const auto event = device.next_asynchronous();
     if (!event) {
       return;
@@ -284,7 +286,7 @@ void VerbsFabric::read_asynchronous(VerbsDevice& device) {
     if (event->type == IBV_EVENT_CQ_ERR) {
       tell(event->endpoint, event::QueuePairFailed{});
     } else if (auto what = queue_pair_happening(event->type)) {
-      tell(event->endpoint, std::move(*what));
+      tell(event->endpoint, *what);
     } else if (const auto kind = device_happening(event->type)) {
       const bool other_port = event->port != 0 && listener_ && event->port != listener_->port_num;
       if (&device == device_.get() && !other_port) {
@@ -295,7 +297,7 @@ void VerbsFabric::read_asynchronous(VerbsDevice& device) {
 }
 
 void VerbsFabric::read_completions(VerbsDevice& device) {
-  for (unsigned i = 0; i < kBatch; ++i) {
+  for (int i = 0; i < kBatch; ++i) {
     const auto endpoint = device.next_completion();
     if (!endpoint) {
       return;

@@ -345,12 +345,13 @@ int random_traffic(const core::Clock& clock, Words words) {
     const bool closing = random() % 16 == 0;
     std::array<Outcome, kSlots> outcomes;
     std::array<std::size_t, kSlots> sizes{};
+    std::array<iovec, kSlots> ranges{};
     // There: each slot a range of its own; a close in the middle may end them otherwise.
     for (std::size_t i = 0; i < kSlots; ++i) {
       sizes[i] = 1 + random() % (random() % 4 == 0 ? kSlot - 1 : 6000);
-      const iovec range = source.range(i * kSlot, sizes[i]);
+      ranges[i] = source.range(i * kSlot, sizes[i]);
       static_cast<void>(engine.put(
-          peer, std::span{&range, 1},
+          peer, std::span{&ranges[i], 1},
           {.portal = kPortal, .match_bits = kBits, .offset = static_cast<std::uint32_t>(i * kSlot)},
           outcomes[i].callback()));
     }
@@ -372,7 +373,9 @@ int random_traffic(const core::Clock& clock, Words words) {
       if (!ok && !closing) {
         fail("PUT: " + text_of(outcomes[i].result));
       }
-      if (!ok) {
+      // A short PUT is over when the peer's adapter has it; a close may come before the peer's
+      // engine.
+      if (!ok || (closing && sizes[i] <= 4096)) {
         continue;
       }
       std::memset(sink.data() + i * kSlot, 0, sizes[i]);
@@ -421,7 +424,7 @@ int run(Words words) {
       return verb.function(clock, words.subspan(1));
     }
   }
-  std::fprintf(stderr, "usage: see the head of engine_node.cpp\n");
+  std::printf("usage: see the head of engine_node.cpp\n");
   return 2;
 }
 
@@ -429,6 +432,6 @@ int run(Words words) {
 }  // namespace rdmaboot::engine::test
 
 int main(int count, char** arguments) {
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
   return rdmaboot::engine::test::run({arguments + 1, static_cast<std::size_t>(count - 1)});
 }
