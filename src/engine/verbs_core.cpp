@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "engine/verbs_device.hpp"
 
@@ -88,6 +89,12 @@ void VerbsCore::device_removed(VerbsDevice& device) {
   device.removed();
   // May be the end of the device.
   std::erase_if(kept, [&](const auto& one) { return one.get() == &device; });
+}
+
+void VerbsCore::tell_later(EndpointId endpoint, const decltype(EndpointEvent::what)& what) {
+  own.push_back({endpoint, what});
+  // Fails only if it is readable anyway.
+  static_cast<void>(::eventfd_write(wake.get(), 1));
 }
 
 core::Result<void> VerbsCore::watch(int fd, Source source, std::uint32_t device) {

@@ -27,7 +27,7 @@ using CompletionChannel = core::UniqueHandle<ibv_comp_channel, ibv_destroy_comp_
 using CompletionQueue = core::UniqueHandle<ibv_cq, ibv_destroy_cq>;
 
 /// What epoll says about a descriptor of ours: its kind, and which device.
-enum class Source : std::uint32_t { kConnectionManager, kAsynchronous, kCompletions };
+enum class Source : std::uint32_t { kConnectionManager, kAsynchronous, kCompletions, kOwn };
 
 /// An identity as the C libraries carry it along, in their void* context.
 [[nodiscard]] inline void* as_context(EndpointId id) {
@@ -40,6 +40,8 @@ enum class Source : std::uint32_t { kConnectionManager, kAsynchronous, kCompleti
 struct VerbsCore {
   core::UniqueFd epoll;
   EventChannel channel;
+  core::UniqueFd wake;             ///< an eventfd, readable while there is something in `own`
+  std::vector<EndpointEvent> own;  ///< answers that the kernel gave at once instead of as an event
   std::unordered_map<EndpointId, VerbsEndpoint*> endpoints;
   std::unordered_map<std::uint32_t, VerbsDevice*> devices;  ///< by serial number, while they live
   std::uint32_t last_device = 0;
@@ -63,6 +65,8 @@ struct VerbsCore {
   [[nodiscard]] core::Result<std::shared_ptr<VerbsDevice>> device_of(rdma_cm_id* id);
   /// The kernel wants this device back: nobody is given it any more.
   void device_removed(VerbsDevice& device);
+  /// Something that next_event() returns later.
+  void tell_later(EndpointId endpoint, const decltype(EndpointEvent::what)& what);
   /// Reports `fd` when it is readable. Errors: ENOSPC (user's limit of watches), ENOMEM.
   [[nodiscard]] core::Result<void> watch(int fd, Source source, std::uint32_t device);
   void unwatch(int fd);

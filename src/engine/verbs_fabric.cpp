@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "engine/verbs_core.hpp"
 #include "engine/verbs_device.hpp"
@@ -47,13 +48,16 @@ class VerbsFabric final : public Fabric {
   [[nodiscard]] core::Result<std::unique_ptr<Endpoint>> create_endpoint() override;
   [[nodiscard]] std::optional<Event> next_event() override;
   [[nodiscard]] int fd() const override { return core_.epoll.get(); }
-  [[nodiscard]] core::Result<void> watch_manager() {
-    return core_.watch(core_.channel->fd, Source::kConnectionManager, 0);
+  /// What is not of a device.
+  [[nodiscard]] core::Result<void> watch_sources() {
+    auto watched = core_.watch(core_.channel->fd, Source::kConnectionManager, 0);
+    return watched ? core_.watch(core_.wake.get(), Source::kOwn, 0) : watched;
   }
 
  private:
   [[nodiscard]] bool read_sources();
   void read_manager();
+  void read_own();
   void read_asynchronous(VerbsDevice& device);
   void read_completions(VerbsDevice& device);
   [[nodiscard]] std::optional<ManagerEvent> next_manager_event();
@@ -160,6 +164,10 @@ bool VerbsFabric::read_sources() {
       read_manager();
       continue;
     }
+    if (source == Source::kOwn) {
+      read_own();
+      continue;
+    }
     // Nothing in here destroys a device, but a device may have gone since epoll was asked.
     const auto device = core_.devices.find(static_cast<std::uint32_t>(tag));
     if (device == core_.devices.end()) {
@@ -172,6 +180,15 @@ bool VerbsFabric::read_sources() {
     }
   }
   return found > 0;
+}
+
+void VerbsFabric::read_own() {
+  eventfd_t ignored = 0;
+  static_cast<void>(::eventfd_read(core_.wake.get(), &ignored));
+  for (const EndpointEvent& event : core_.own) {
+    pending_.emplace_back(event);
+  }
+  core_.own.clear();
 }
 
 void VerbsFabric::read_manager() {
@@ -317,8 +334,9 @@ core::Result<std::unique_ptr<Fabric>> open_verbs_fabric() {
   }
   VerbsCore core;
   core.epoll.reset(::epoll_create1(EPOLL_CLOEXEC));
-  if (!core.epoll) {
-    return core::fail("create", "epoll", errno);
+  core.wake.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!core.epoll || !core.wake) {
+    return core::fail("create", "epoll and eventfd", errno);
   }
   core.channel.reset(rdma_create_event_channel());
   if (!core.channel) {
@@ -326,7 +344,7 @@ core::Result<std::unique_ptr<Fabric>> open_verbs_fabric() {
                       "/dev/infiniband/rdma_cm of the module rdma_ucm is needed");
   }
   auto fabric = std::make_unique<VerbsFabric>(std::move(core));
-  if (auto watched = fabric->watch_manager(); !watched) {
+  if (auto watched = fabric->watch_sources(); !watched) {
     return tl::make_unexpected(watched.error());
   }
   return fabric;
