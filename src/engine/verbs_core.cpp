@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/verbs_core.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -10,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "engine/verbs_device.hpp"
 
@@ -78,24 +78,23 @@ core::Result<std::shared_ptr<VerbsDevice>> VerbsCore::device_of(rdma_cm_id* id) 
       return device->shared_from_this();
     }
   }
-  return VerbsDevice::open(*this, from_sockaddr(rdma_get_local_addr(id)).ipv4, id->verbs);
+  auto opened = VerbsDevice::open(*this, from_sockaddr(rdma_get_local_addr(id)).ipv4, id->verbs);
+  if (opened) {
+    kept.push_back(*opened);
+  }
+  return opened;
 }
 
-void VerbsCore::close_leaving() {
-  if (leaving.empty()) {
-    return;
-  }
-  // This call, and none that is cheaper, compares librdmacm's devices with those that there are.
-  int count = 0;
-  ibv_context** const open = rdma_get_devices(&count);
-  if (open == nullptr) {
-    leaving.clear();
-    return;
-  }
-  std::erase_if(leaving, [&](const ibv_context* context) {
-    return std::find(open, open + count, context) == open + count;
-  });
-  rdma_free_devices(open);
+void VerbsCore::device_removed(VerbsDevice& device) {
+  device.removed();
+  // May be the end of the device.
+  std::erase_if(kept, [&](const auto& one) { return one.get() == &device; });
+}
+
+void VerbsCore::tell_later(EndpointId endpoint, const decltype(EndpointEvent::what)& what) {
+  own.push_back({endpoint, what});
+  // Fails only if it is readable anyway.
+  static_cast<void>(::eventfd_write(wake.get(), 1));
 }
 
 core::Result<void> VerbsCore::watch(int fd, Source source, std::uint32_t device) {

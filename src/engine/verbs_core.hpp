@@ -27,7 +27,7 @@ using CompletionChannel = core::UniqueHandle<ibv_comp_channel, ibv_destroy_comp_
 using CompletionQueue = core::UniqueHandle<ibv_cq, ibv_destroy_cq>;
 
 /// What epoll says about a descriptor of ours: its kind, and which device.
-enum class Source : std::uint32_t { kConnectionManager, kAsynchronous, kCompletions };
+enum class Source : std::uint32_t { kConnectionManager, kAsynchronous, kCompletions, kOwn };
 
 /// An identity as the C libraries carry it along, in their void* context.
 [[nodiscard]] inline void* as_context(EndpointId id) {
@@ -40,15 +40,19 @@ enum class Source : std::uint32_t { kConnectionManager, kAsynchronous, kCompleti
 struct VerbsCore {
   core::UniqueFd epoll;
   EventChannel channel;
+  core::UniqueFd wake;             ///< an eventfd, readable while there is something in `own`
+  std::vector<EndpointEvent> own;  ///< answers that the kernel gave at once instead of as an event
   std::unordered_map<EndpointId, VerbsEndpoint*> endpoints;
   std::unordered_map<std::uint32_t, VerbsDevice*> devices;  ///< by serial number, while they live
   std::uint32_t last_device = 0;
-  /// Contexts of devices that the kernel is removing and that librdmacm may still have open.
-  std::vector<const ibv_context*> leaving;
   /// Chains are put together here; they grow to the longest one and stay.
   std::vector<ibv_send_wr> send_requests;
   std::vector<ibv_recv_wr> receive_requests;
   std::vector<ibv_sge> segments;
+  /// Every device that was used, until it is removed: librdmacm has it open all that time, and only
+  /// who has an id on it is told of its removal. The last member, for a device's end uses the
+  /// others.
+  std::vector<std::shared_ptr<VerbsDevice>> kept;
 
   /// Unique in the process: an asynchronous event of another fabric's queue pair, which this one
   /// may read because both have the device from librdmacm, finds nobody here.
@@ -59,10 +63,10 @@ struct VerbsCore {
   [[nodiscard]] core::Result<CmId> create_bound_id(EndpointId id, SocketAddress address);
   /// The device on whose ibv_context `id` is, opened if it is not open yet.
   [[nodiscard]] core::Result<std::shared_ptr<VerbsDevice>> device_of(rdma_cm_id* id);
-  /// Makes librdmacm close the contexts in `leaving`: it never does of its own accord, and the
-  /// kernel cannot finish removing a device that a process has open. Not all may be ready for it,
-  /// so this is called again with whatever happens seldom.
-  void close_leaving();
+  /// The kernel wants this device back: nobody is given it any more.
+  void device_removed(VerbsDevice& device);
+  /// Something that next_event() returns later.
+  void tell_later(EndpointId endpoint, const decltype(EndpointEvent::what)& what);
   /// Reports `fd` when it is readable. Errors: ENOSPC (user's limit of watches), ENOMEM.
   [[nodiscard]] core::Result<void> watch(int fd, Source source, std::uint32_t device);
   void unwatch(int fd);

@@ -3,12 +3,40 @@
 
 #include <array>
 #include <cerrno>
+#include <mutex>
+#include <unordered_map>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace rdmaboot::engine {
+
+namespace {
+
+/// Devices of all fabrics of this process by librdmacm's context, which they share.
+std::mutex users_mutex;
+std::unordered_map<const ibv_context*, unsigned> users;
+
+/// librdmacm keeps a device open when its last id is gone, and does not close it either when it is
+/// the last device that the kernel had; a soft device's driver cannot finish removing it then. So
+/// its descriptors are made to refer to something else. librdmacm does not use them any more: it
+/// tells devices apart by the kernel's index, which is not used twice, and closes them with the
+/// rest.
+void close_descriptors(const ibv_context& context) {
+  const core::UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (nothing) {
+    static_cast<void>(::dup3(nothing.get(), context.async_fd, O_CLOEXEC));
+    static_cast<void>(::dup3(nothing.get(), context.cmd_fd, O_CLOEXEC));
+  }
+}
+
+}  // namespace
 
 VerbsDevice::VerbsDevice(VerbsCore& core, EndpointId anchor_id, CmId anchor)
     : core_(core), anchor_id_(anchor_id), anchor_(std::move(anchor)), serial_(++core.last_device) {
   core_.devices.emplace(serial_, this);
+  const std::scoped_lock lock(users_mutex);
+  ++users[context()];
 }
 
 VerbsDevice::~VerbsDevice() {
@@ -21,11 +49,15 @@ VerbsDevice::~VerbsDevice() {
   }
   channel_.reset();
   pd_.reset();
-  if (removed_) {
-    core_.leaving.push_back(context());
-  }
+  ibv_context* const open = context();
   anchor_.reset();
-  core_.close_leaving();
+  const std::scoped_lock lock(users_mutex);
+  if (--users[open] == 0) {
+    users.erase(open);
+    if (removed_) {
+      close_descriptors(*open);
+    }
+  }
 }
 
 core::Result<std::shared_ptr<VerbsDevice>> VerbsDevice::open(VerbsCore& core, std::uint32_t ipv4,

@@ -38,7 +38,7 @@ class VerbsDevice final : public Device, public std::enable_shared_from_this<Ver
   [[nodiscard]] ibv_comp_channel* completions() const { return channel_.get(); }
   [[nodiscard]] bool is_infiniband_transport() const;
   [[nodiscard]] EndpointId anchor_id() const { return anchor_id_; }
-  /// The kernel wants the device back; it gets it when the last one lets go of it.
+  /// The kernel wants the device back; it gets it at the end of this object. Through VerbsCore.
   void removed() { removed_ = true; }
 
   /// The next asynchronous event, acknowledged; only values are left of it. Nothing if there is

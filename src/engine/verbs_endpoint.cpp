@@ -191,7 +191,15 @@ core::Result<std::uint32_t> VerbsEndpoint::create_queue_pair(const QueueLimits& 
 
 core::Result<void> VerbsEndpoint::connect(const ConnectParameters& parameters) {
   rdma_conn_param given = connection_parameters(parameters);
-  return rdma_connect(cm_.get(), &given) == 0 ? core::Result<void>{} : failed("request", errno);
+  if (rdma_connect(cm_.get(), &given) == 0) {
+    return {};
+  }
+  const int error = errno;
+  if (const auto answer = answered_at_once(error)) {
+    core_.tell_later(id_, *answer);
+    return {};
+  }
+  return failed("request", error);
 }
 
 core::Result<void> VerbsEndpoint::accept(const ConnectParameters& parameters) {
@@ -247,7 +255,7 @@ void VerbsEndpoint::established() {
 
 void VerbsEndpoint::device_removed() {
   if (device_) {
-    device_->removed();
+    core_.device_removed(*device_);
   }
 }
 

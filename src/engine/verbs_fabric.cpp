@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "engine/verbs_core.hpp"
 #include "engine/verbs_device.hpp"
@@ -19,7 +20,9 @@ namespace rdmaboot::engine {
 namespace {
 
 /// So many events are taken from one descriptor before the others have their turn.
-constexpr unsigned kBatch = 16;
+constexpr int kBatch = 16;
+/// Events that are read and not taken: of the connection manager and of some devices.
+constexpr std::size_t kRoom = 64;
 
 /// What is left of a CM event after it was acknowledged. rdma_destroy_id() waits for every event
 /// that was read and not acknowledged, so none is kept.
@@ -33,7 +36,7 @@ struct ManagerEvent {
 
 class VerbsFabric final : public Fabric {
  public:
-  explicit VerbsFabric(VerbsCore core) : core_(std::move(core)) { pending_.reserve(4 * kBatch); }
+  explicit VerbsFabric(VerbsCore core) : core_(std::move(core)) { pending_.reserve(kRoom); }
   ~VerbsFabric() override { stop_listening(); }
   VerbsFabric(const VerbsFabric&) = delete;
   VerbsFabric& operator=(const VerbsFabric&) = delete;
@@ -45,13 +48,16 @@ class VerbsFabric final : public Fabric {
   [[nodiscard]] core::Result<std::unique_ptr<Endpoint>> create_endpoint() override;
   [[nodiscard]] std::optional<Event> next_event() override;
   [[nodiscard]] int fd() const override { return core_.epoll.get(); }
-  [[nodiscard]] core::Result<void> watch_manager() {
-    return core_.watch(core_.channel->fd, Source::kConnectionManager, 0);
+  /// What is not of a device.
+  [[nodiscard]] core::Result<void> watch_sources() {
+    auto watched = core_.watch(core_.channel->fd, Source::kConnectionManager, 0);
+    return watched ? core_.watch(core_.wake.get(), Source::kOwn, 0) : watched;
   }
 
  private:
   [[nodiscard]] bool read_sources();
   void read_manager();
+  void read_own();
   void read_asynchronous(VerbsDevice& device);
   void read_completions(VerbsDevice& device);
   [[nodiscard]] std::optional<ManagerEvent> next_manager_event();
@@ -59,7 +65,7 @@ class VerbsFabric final : public Fabric {
   void take_request(const ManagerEvent& event);
   void take_listener(const ManagerEvent& event);
   void take_anchor(const ManagerEvent& event);
-  void tell(EndpointId endpoint, EndpointHappening what);
+  void tell(EndpointId endpoint, const EndpointHappening& what);
   [[nodiscard]] bool has_addressee(const Event& event) const;
 
   VerbsCore core_;
@@ -73,7 +79,6 @@ class VerbsFabric final : public Fabric {
 
 core::Result<std::shared_ptr<Device>> VerbsFabric::listen(SocketAddress address, int backlog) {
   stop_listening();
-  core_.close_leaving();
   const EndpointId id = VerbsCore::new_id();
   auto listener = core_.create_bound_id(id, address);
   if (!listener) {
@@ -103,12 +108,15 @@ void VerbsFabric::stop_listening() {
 }
 
 core::Result<std::string> VerbsFabric::device_of(SocketAddress address) {
-  core_.close_leaving();
   auto id = core_.create_bound_id(VerbsCore::new_id(), {address.ipv4, 0});
   if (!id) {
     return tl::make_unexpected(id.error());
   }
-  return std::string(ibv_get_device_name((*id)->verbs->device));
+  auto device = core_.device_of(id->get());
+  if (!device) {
+    return tl::make_unexpected(device.error());
+  }
+  return (*device)->name();
 }
 
 core::Result<std::unique_ptr<Endpoint>> VerbsFabric::create_endpoint() {
@@ -142,18 +150,22 @@ bool VerbsFabric::has_addressee(const Event& event) const {
   return told == nullptr || core_.endpoints.contains(told->endpoint);
 }
 
-void VerbsFabric::tell(EndpointId endpoint, EndpointHappening what) {
-  pending_.emplace_back(EndpointEvent{endpoint, std::move(what)});
+void VerbsFabric::tell(EndpointId endpoint, const EndpointHappening& what) {
+  pending_.emplace_back(EndpointEvent{endpoint, what});
 }
 
 bool VerbsFabric::read_sources() {
-  std::array<epoll_event, kBatch> ready{};
+  std::array<epoll_event, std::size_t{kBatch}> ready{};
   const int found = ::epoll_wait(core_.epoll.get(), ready.data(), kBatch, 0);
   for (int i = 0; i < found; ++i) {
     const std::uint64_t tag = ready[static_cast<std::size_t>(i)].data.u64;
     const auto source = static_cast<Source>(tag >> 32);
     if (source == Source::kConnectionManager) {
       read_manager();
+      continue;
+    }
+    if (source == Source::kOwn) {
+      read_own();
       continue;
     }
     // Nothing in here destroys a device, but a device may have gone since epoll was asked.
@@ -170,8 +182,17 @@ bool VerbsFabric::read_sources() {
   return found > 0;
 }
 
+void VerbsFabric::read_own() {
+  eventfd_t ignored = 0;
+  static_cast<void>(::eventfd_read(core_.wake.get(), &ignored));
+  for (const EndpointEvent& event : core_.own) {
+    pending_.emplace_back(event);
+  }
+  core_.own.clear();
+}
+
 void VerbsFabric::read_manager() {
-  for (unsigned i = 0; i < kBatch; ++i) {
+  for (int i = 0; i < kBatch; ++i) {
     const auto event = next_manager_event();
     if (!event) {
       return;
@@ -234,7 +255,7 @@ void VerbsFabric::take(const ManagerEvent& event) {
     endpoint.device_removed();
   }
   if (auto what = endpoint_happening(event.type, event.status, event.data)) {
-    tell(event.target, std::move(*what));
+    tell(event.target, *what);
   }
 }
 
@@ -258,14 +279,15 @@ void VerbsFabric::take_anchor(const ManagerEvent& event) {
   }
   for (const auto& [serial, device] : core_.devices) {
     if (device->anchor_id() == event.target) {
-      device->removed();
+      core_.device_removed(*device);
+      return;
     }
   }
 }
 
 void VerbsFabric::take_listener(const ManagerEvent& event) {
   if (event.type == RDMA_CM_EVENT_DEVICE_REMOVAL) {
-    device_->removed();
+    core_.device_removed(*device_);
     pending_.emplace_back(DeviceEvent{DeviceEvent::Kind::kRemoval});
   } else if (event.type == RDMA_CM_EVENT_ADDR_CHANGE) {
     pending_.emplace_back(DeviceEvent{DeviceEvent::Kind::kAddressChange});
@@ -273,7 +295,7 @@ void VerbsFabric::take_listener(const ManagerEvent& event) {
 }
 
 void VerbsFabric::read_asynchronous(VerbsDevice& device) {
-  for (unsigned i = 0; i < kBatch; ++i) {
+  for (int i = 0; i < kBatch; ++i) {
     const auto event = device.next_asynchronous();
     if (!event) {
       return;
@@ -281,7 +303,7 @@ void VerbsFabric::read_asynchronous(VerbsDevice& device) {
     if (event->type == IBV_EVENT_CQ_ERR) {
       tell(event->endpoint, event::QueuePairFailed{});
     } else if (auto what = queue_pair_happening(event->type)) {
-      tell(event->endpoint, std::move(*what));
+      tell(event->endpoint, *what);
     } else if (const auto kind = device_happening(event->type)) {
       const bool other_port = event->port != 0 && listener_ && event->port != listener_->port_num;
       if (&device == device_.get() && !other_port) {
@@ -292,7 +314,7 @@ void VerbsFabric::read_asynchronous(VerbsDevice& device) {
 }
 
 void VerbsFabric::read_completions(VerbsDevice& device) {
-  for (unsigned i = 0; i < kBatch; ++i) {
+  for (int i = 0; i < kBatch; ++i) {
     const auto endpoint = device.next_completion();
     if (!endpoint) {
       return;
@@ -312,8 +334,9 @@ core::Result<std::unique_ptr<Fabric>> open_verbs_fabric() {
   }
   VerbsCore core;
   core.epoll.reset(::epoll_create1(EPOLL_CLOEXEC));
-  if (!core.epoll) {
-    return core::fail("create", "epoll", errno);
+  core.wake.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!core.epoll || !core.wake) {
+    return core::fail("create", "epoll and eventfd", errno);
   }
   core.channel.reset(rdma_create_event_channel());
   if (!core.channel) {
@@ -321,7 +344,7 @@ core::Result<std::unique_ptr<Fabric>> open_verbs_fabric() {
                       "/dev/infiniband/rdma_cm of the module rdma_ucm is needed");
   }
   auto fabric = std::make_unique<VerbsFabric>(std::move(core));
-  if (auto watched = fabric->watch_manager(); !watched) {
+  if (auto watched = fabric->watch_sources(); !watched) {
     return tl::make_unexpected(watched.error());
   }
   return fabric;

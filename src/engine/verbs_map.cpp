@@ -153,6 +153,20 @@ std::optional<EndpointHappening> endpoint_happening(rdma_cm_event_type type, int
   }
 }
 
+std::optional<EndpointHappening> answered_at_once(int error) {
+  switch (error) {
+    case ECONNREFUSED:
+      return event::Rejected{kInvalidServiceId, {}};
+    case ECONNRESET:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+      return event::ConnectFailed{error};
+    default:
+      return std::nullopt;
+  }
+}
+
 bool is_queue_pair_event(ibv_event_type type) {
   switch (type) {
     case IBV_EVENT_QP_FATAL:

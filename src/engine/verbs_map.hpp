@@ -46,6 +46,10 @@ using EndpointHappening = decltype(EndpointEvent::what);
                                                                   int status,
                                                                   const PrivateData& data);
 
+/// What an errno of rdma_connect() means if it is the peer's answer and not a mistake of this side.
+/// iWARP's connect waits for TCP (at least siw's does), so that there is no event for it.
+[[nodiscard]] std::optional<EndpointHappening> answered_at_once(int error);
+
 /// What an asynchronous event of a queue pair means for its endpoint; nothing if nothing, or if it
 /// is not of a queue pair.
 [[nodiscard]] std::optional<EndpointHappening> queue_pair_happening(ibv_event_type type);

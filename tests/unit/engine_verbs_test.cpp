@@ -147,6 +147,17 @@ TEST(VerbsMap, AnIwarpPeerThatResetsWithoutDataHasNotRejected) {
             ECONNRESET);
 }
 
+TEST(VerbsMap, APeersAnswerToConnectIsNoMistakeOfThisSide) {
+  const auto refused = answered_at_once(ECONNREFUSED);
+  ASSERT_TRUE(refused && std::holds_alternative<event::Rejected>(*refused));
+  EXPECT_EQ(std::get<event::Rejected>(*refused).reason, 8);
+  const auto silent = answered_at_once(ETIMEDOUT);
+  ASSERT_TRUE(silent && std::holds_alternative<event::ConnectFailed>(*silent));
+  EXPECT_EQ(std::get<event::ConnectFailed>(*silent).error_number, ETIMEDOUT);
+  EXPECT_FALSE(answered_at_once(EINVAL));
+  EXPECT_FALSE(answered_at_once(ENOMEM));
+}
+
 TEST(VerbsMap, PrivateDataIsCopiedAndBounded) {
   const std::string bytes(300, 'x');
   EXPECT_EQ(private_data(bytes.data(), bytes.size()).length, 255);

@@ -32,11 +32,12 @@ Settings settings_of(const std::string& nid) {
 struct Echo {
   Engine* engine = nullptr;
   iovec range{};
+  iovec answered{};
   static void answer(void* context, const ExposureEvent& event) {
-    const auto* echo = static_cast<Echo*>(context);
+    auto* echo = static_cast<Echo*>(context);
     if (event.kind == ExposureEvent::Kind::kPut) {
-      const iovec range{echo->range.iov_base, static_cast<std::size_t>(event.bytes)};
-      static_cast<void>(echo->engine->put(event.peer, std::span{&range, 1},
+      echo->answered = {echo->range.iov_base, static_cast<std::size_t>(event.bytes)};
+      static_cast<void>(echo->engine->put(event.peer, std::span{&echo->answered, 1},
                                           {.portal = kEchoPortal, .match_bits = kBits},
                                           {[](void*, const TransferResult&) {}, nullptr}));
     }
@@ -56,7 +57,7 @@ int serve(const core::Clock& clock, Words words) {
       need(engine.register_memory(memory.bytes()));
     }
     need(engine.expose(std::span{&all, 1}, exposed_at(kPortal)));
-    echoes[i] = {&engine, memory.range(0, 4096)};
+    echoes[i] = {&engine, memory.range(0, 4096), {}};
     ExposeOptions options = exposed_at(kEchoPortal);
     options.function = &Echo::answer;
     options.context = &echoes[i];
@@ -234,7 +235,7 @@ int run(Words words) {
       return verb.function(clock, words.subspan(1));
     }
   }
-  std::fprintf(stderr, "usage: see the head of engine_peer.cpp\n");
+  std::printf("usage: see the head of engine_peer.cpp\n");
   return 2;
 }
 
@@ -242,6 +243,6 @@ int run(Words words) {
 }  // namespace rdmaboot::engine::test
 
 int main(int count, char** arguments) {
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
   return rdmaboot::engine::test::run({arguments + 1, static_cast<std::size_t>(count - 1)});
 }

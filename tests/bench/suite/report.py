@@ -13,13 +13,14 @@ def table(header, rows):
     return "\n".join(lines)
 
 
-def goals(figures, wanted):
-    """A table of the figures that have a goal (key to the largest good value)."""
+def goals(figures, wanted, least=False):
+    """A table of the figures that have a goal (key to the largest good value; least: to the smallest)."""
     rows = []
     for key, most in wanted.items():
         got = figures.get(key)
-        verdict = "not measured" if got is None else "met" if got <= most else "**missed**"
-        rows.append([f"`{key}`", "-" if got is None else got, f"at most {most}", verdict])
+        good = got is not None and (got >= most if least else got <= most)
+        verdict = "not measured" if got is None else "met" if good else "**missed**"
+        rows.append([f"`{key}`", "-" if got is None else got, f"at {'least' if least else 'most'} {most}", verdict])
     return table(["figure", "value", "goal", ""], rows)
 
 

@@ -164,8 +164,9 @@ class Loop {
       if (end_ || now >= end) {
         return false;
       }
-      if (!anything) {
-        sleep(end - now);
+      // Signals are looked for now and then in a loop that never sleeps, too.
+      if (!anything || ++turns_ % 256 == 0) {
+        sleep(anything ? Duration{0} : end - now);
       }
     }
     return true;
@@ -199,7 +200,30 @@ class Loop {
   std::vector<pollfd> descriptors_;
   bool polling_ = false;
   bool end_ = false;
+  unsigned turns_ = 0;
 };
+
+/// What an engine has to say about itself when something did not happen.
+inline void describe(const Engine& engine) {
+  for (const PeerInfo& peer : engine.peers()) {
+    std::printf("peer %s: %u waiting, %u failures, next attempt in %ld us, last: %s %s\n",
+                to_string(peer.nid).c_str(), peer.waiting, peer.connect_failures,
+                static_cast<long>(peer.next_attempt.count()),
+                std::string(to_string(peer.last_reason)).c_str(), peer.last_detail.c_str());
+    for (const ConnectionInfo& one : peer.connections) {
+      std::printf(
+          "  connection %lu %s %s: credits %u reserved %u owed %u posted %u, sent %lu received "
+          "%lu, age %ld us, idle %ld us\n",
+          static_cast<unsigned long>(one.id), one.active ? "active" : "passive",
+          std::string(to_string(one.state)).c_str(), one.credits, one.reserved, one.owed,
+          one.posted, static_cast<unsigned long>(one.messages_sent),
+          static_cast<unsigned long>(one.messages_received), static_cast<long>(one.age.count()),
+          static_cast<long>(one.idle.count()));
+    }
+  }
+  std::printf("transfers %u, connections %u\n", engine.statistics().transfers,
+              engine.statistics().connections);
+}
 
 /// Resident memory of this process, KiB.
 inline std::size_t resident_kib() {

@@ -59,6 +59,7 @@ TransferResult put(Loop& loop, Engine& engine, Nid peer, iovec range, std::uint3
     fail("put: " + std::string(to_string(started.error())));
   }
   if (!loop.until([&] { return outcome.done; }, 3 * kPatience)) {
+    describe(engine);
     fail("a PUT did not end");
   }
   return outcome.result;
@@ -73,6 +74,7 @@ TransferResult get(Loop& loop, Engine& engine, Nid peer, iovec range, std::uint3
     fail("get: " + std::string(to_string(started.error())));
   }
   if (!loop.until([&] { return outcome.done; }, 3 * kPatience)) {
+    describe(engine);
     fail("a GET did not end");
   }
   return outcome.result;
@@ -259,6 +261,8 @@ int race(const core::Clock& clock, Words words) {
       }
     }
     if (!loop.until([&] { return outcomes[0].done && outcomes[1].done; }, kPatience)) {
+      describe(*nodes[0].engine);
+      describe(*nodes[1].engine);
       fail("round " + std::to_string(round) + " did not end");
     }
     for (const Outcome& outcome : outcomes) {
@@ -322,7 +326,10 @@ int random_traffic(const core::Clock& clock, Words words) {
   constexpr std::size_t kSlot = 1U << 20;
   constexpr std::size_t kSlots = 4;
   Loop loop(clock);
-  const Node node = Node::start(settings_of(words[0]), clock);
+  Settings settings = settings_of(words[0]);
+  settings.on_event = print_event;
+  settings.on_event_context = words[0];
+  const Node node = Node::start(settings, clock);
   Engine& engine = *node.engine;
   loop.add(engine);
   const Memory source(kSlot * kSlots);
@@ -338,12 +345,13 @@ int random_traffic(const core::Clock& clock, Words words) {
     const bool closing = random() % 16 == 0;
     std::array<Outcome, kSlots> outcomes;
     std::array<std::size_t, kSlots> sizes{};
+    std::array<iovec, kSlots> ranges{};
     // There: each slot a range of its own; a close in the middle may end them otherwise.
     for (std::size_t i = 0; i < kSlots; ++i) {
       sizes[i] = 1 + random() % (random() % 4 == 0 ? kSlot - 1 : 6000);
-      const iovec range = source.range(i * kSlot, sizes[i]);
+      ranges[i] = source.range(i * kSlot, sizes[i]);
       static_cast<void>(engine.put(
-          peer, std::span{&range, 1},
+          peer, std::span{&ranges[i], 1},
           {.portal = kPortal, .match_bits = kBits, .offset = static_cast<std::uint32_t>(i * kSlot)},
           outcomes[i].callback()));
     }
@@ -357,14 +365,17 @@ int random_traffic(const core::Clock& clock, Words words) {
                          [](const Outcome& one) { return one.done; });
     };
     if (!loop.until(all, kPatience)) {
-      fail("transfers that do not end");
+      describe(engine);
+      fail("transfers that do not end, round " + std::to_string(rounds));
     }
     for (std::size_t i = 0; i < kSlots; ++i) {
       const bool ok = outcomes[i].result.status == TransferStatus::kOk;
       if (!ok && !closing) {
         fail("PUT: " + text_of(outcomes[i].result));
       }
-      if (!ok) {
+      // A short PUT is over when the peer's adapter has it; a close may come before the peer's
+      // engine.
+      if (!ok || (closing && sizes[i] <= 4096)) {
         continue;
       }
       std::memset(sink.data() + i * kSlot, 0, sizes[i]);
@@ -413,7 +424,7 @@ int run(Words words) {
       return verb.function(clock, words.subspan(1));
     }
   }
-  std::fprintf(stderr, "usage: see the head of engine_node.cpp\n");
+  std::printf("usage: see the head of engine_node.cpp\n");
   return 2;
 }
 
@@ -421,6 +432,6 @@ int run(Words words) {
 }  // namespace rdmaboot::engine::test
 
 int main(int count, char** arguments) {
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
   return rdmaboot::engine::test::run({arguments + 1, static_cast<std::size_t>(count - 1)});
 }

@@ -110,7 +110,7 @@ class Events {
     if (!std::holds_alternative<T>(event.what)) {
       fail(std::string("another event (") + std::to_string(event.what.index()) + "): " + when);
     }
-    return std::get<T>(std::move(event.what));
+    return std::get<T>(event.what);
   }
   ConnectRequested request() {
     auto event =
@@ -508,6 +508,6 @@ int main(int count, char** arguments) {
   if (count < 3) {
     return 2;
   }
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
   return rdmaboot::engine::run(arguments[1], arguments[2], count > 3);
 }

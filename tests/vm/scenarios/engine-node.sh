@@ -41,7 +41,7 @@ for type in rxe siw; do
     wait_device "${type}0"
 
     mark "all kinds of messages over $type"
-    start_server 2M 2M "$a"
+    start_server 4M 4M "$a"
     timeout 100 engine_node transfer "$b" "$a" 2M 1 3976 4K 64K 1M 2M
     mark "random traffic over $type"
     timeout 60 engine_node random "$b" "$a" "${SECONDS_OF_RANDOM:-10}" 1
@@ -53,7 +53,7 @@ for type in rxe siw; do
     kill -9 "$server"
     wait "$server" || true
     wait_for 60 grep -q lost /tmp/stream
-    start_server 2M 2M "$a"
+    start_server 4M 4M "$a"
     wait "$stream" || fail "$(cat /tmp/stream)"
     cat /tmp/stream
 
