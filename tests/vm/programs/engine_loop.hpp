@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+// What the programs that drive engines in a guest have in common: a loop over several engines, and
+// data that can be told from other data.
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/clock.hpp"
+#include "core/unique_handle.hpp"
+#include "engine/verbs_fabric.hpp"
+#include "rdmaboot/engine/engine.hpp"
+
+namespace rdmaboot::engine::test {
+
+inline constexpr std::uint32_t kPortal = 9;
+inline constexpr std::uint32_t kEchoPortal = 10;
+inline constexpr std::uint64_t kBits = 0x1001;
+
+[[noreturn]] inline void fail(const std::string& what) {
+  std::printf("FAIL: %s\n", what.c_str());
+  std::exit(1);  // NOLINT(concurrency-mt-unsafe)
+}
+
+template <typename T>
+T need(core::Result<T> result) {
+  if (!result) {
+    fail(result.error().message());
+  }
+  if constexpr (!std::is_void_v<T>) {
+    return std::move(*result);
+  }
+}
+
+/// "4096", "64K", "1M", "1G" in bytes.
+inline std::size_t bytes_of(const std::string& text) {
+  std::size_t used = 0;
+  const std::size_t number = std::stoull(text, &used);
+  const char unit = used < text.size() ? text[used] : ' ';
+  return unit == 'K'   ? number << 10
+         : unit == 'M' ? number << 20
+         : unit == 'G' ? number << 30
+                       : number;
+}
+
+/// Memory of `size` bytes in which the same `fold` bytes repeat, so that a gigabyte fits a small
+/// guest: what is written to one repetition is in all of them.
+class Memory {
+ public:
+  explicit Memory(std::size_t size, std::size_t fold = 0) : size_(size) {
+    fold = fold == 0 ? size : std::min(fold, size);
+    const core::UniqueFd file(::memfd_create("buffer", MFD_CLOEXEC));
+    void* const all = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (!file || all == MAP_FAILED || ::ftruncate(file.get(), static_cast<off_t>(fold)) != 0) {
+      fail("memory");
+    }
+    start_ = static_cast<std::byte*>(all);
+    for (std::size_t at = 0; at < size; at += fold) {
+      if (::mmap(start_ + at, std::min(fold, size - at), PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_FIXED, file.get(), 0) == MAP_FAILED) {
+        fail("mapping memory");
+      }
+    }
+    fold_ = fold;
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { ::munmap(start_, size_); }
+
+  [[nodiscard]] std::byte* data() const { return start_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::span<std::byte> bytes() const { return {start_, size_}; }
+  [[nodiscard]] iovec range(std::size_t offset, std::size_t length) const {
+    return {start_ + offset, length};
+  }
+  /// Every eight bytes are their place, scrambled with the seed.
+  void fill(std::uint64_t seed) const {
+    for (std::size_t at = 0; at + 8 <= fold_; at += 8) {
+      const std::uint64_t word = (at + 1) * 0x9E3779B97F4A7C15U ^ seed;
+      std::memcpy(start_ + at, &word, sizeof word);
+    }
+  }
+  void clear() const { std::memset(start_, 0, fold_); }
+
+ private:
+  std::byte* start_ = nullptr;
+  std::size_t size_;
+  std::size_t fold_ = 0;
+};
+
+inline void print_event(void* who, const EngineEvent& event) {
+  static constexpr const char* kNames[] = {"connected", "closed",      "refused",
+                                           "device up", "device down", "failed over"};
+  std::printf("%s: %s %s %s %.*s\n", static_cast<const char*>(who),
+              kNames[static_cast<std::size_t>(event.kind)], to_string(event.peer).c_str(),
+              std::string(to_string(event.reason)).c_str(), static_cast<int>(event.detail.size()),
+              event.detail.data());
+}
+
+inline ExposeOptions exposed_at(std::uint32_t portal) {
+  ExposeOptions options;
+  options.portal = portal;
+  options.match_bits = kBits;
+  return options;
+}
+
+/// An engine on a fabric of its own.
+struct Node {
+  std::unique_ptr<Fabric> fabric;
+  std::unique_ptr<Engine> engine;
+
+  static Node start(Settings settings, const core::Clock& clock) {
+    settings.incarnation = settings.incarnation != 0 ? settings.incarnation : incarnation_now();
+    Node node;
+    node.fabric = need(open_verbs_fabric());
+    node.engine = need(Engine::start(settings, *node.fabric, clock));
+    return node;
+  }
+};
+
+/// Runs engines until something is so.
+class Loop {
+ public:
+  explicit Loop(const core::Clock& clock) : clock_(clock) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    signals_.reset(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    descriptors_.push_back({signals_.get(), POLLIN, 0});
+  }
+  void add(Engine& engine) {
+    engines_.push_back(&engine);
+    descriptors_.push_back({engine.fd(), POLLIN, 0});
+  }
+  [[nodiscard]] bool told_to_end() const { return end_; }
+
+  /// @return false if it was not so in time, or a signal came
+  template <typename Condition>
+  bool until(Condition condition, Duration patience) {
+    const auto end = clock_.now() + patience;
+    while (!condition()) {
+      const bool anything = process();
+      if (condition()) {
+        break;
+      }
+      const auto now = clock_.now();
+      if (end_ || now >= end) {
+        return false;
+      }
+      if (!anything) {
+        sleep(end - now);
+      }
+    }
+    return true;
+  }
+
+ private:
+  bool process() {
+    bool anything = false;
+    polling_ = false;
+    for (Engine* engine : engines_) {
+      anything = engine->process() || anything;
+      polling_ = polling_ || engine->wants_polling();
+    }
+    return anything;
+  }
+  void sleep(Duration longest) {
+    Duration wait = longest;
+    for (const Engine* engine : engines_) {
+      if (const auto deadline = engine->next_deadline()) {
+        wait = std::clamp(*deadline - clock_.now(), Duration{0}, wait);
+      }
+    }
+    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
+    ::poll(descriptors_.data(), descriptors_.size(), polling_ ? 0 : static_cast<int>(milliseconds));
+    end_ = end_ || (descriptors_[0].revents & POLLIN) != 0;
+  }
+
+  const core::Clock& clock_;
+  core::UniqueFd signals_;
+  std::vector<Engine*> engines_;
+  std::vector<pollfd> descriptors_;
+  bool polling_ = false;
+  bool end_ = false;
+};
+
+/// Resident memory of this process, KiB.
+inline std::size_t resident_kib() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t all = 0;
+  std::size_t resident = 0;
+  file >> all >> resident;
+  return resident * 4;
+}
+
+}  // namespace rdmaboot::engine::test
