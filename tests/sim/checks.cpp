@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -29,6 +30,17 @@ std::string name_of(std::uint64_t tag) {
 
 // ---- What is heard
 // -------------------------------------------------------------------------------
+
+void Run::on_event(void* context, const engine::EngineEvent& event) {
+  constexpr std::array<std::string_view, 6> kNames{"connected",       "connection closed",
+                                                   "request refused", "device up",
+                                                   "device down",     "failed over"};
+  const Host& host = *static_cast<const Host*>(context);
+  host.run->tell("host " + std::to_string(host.number) +
+                 " says: " + std::string(kNames.at(static_cast<std::size_t>(event.kind))) +
+                 ", peer " + engine::to_string(event.peer) + ", " +
+                 std::string(engine::to_string(event.reason)) + ", " + std::string(event.detail));
+}
 
 void Run::on_done(void* context, const engine::TransferResult& result) {
   auto& transfer = *static_cast<Transfer*>(context);
@@ -212,55 +224,64 @@ void Run::on_fault(const sim::FaultRecord& fault) {
          " avoids: " + std::string(sim::to_string(fault.fault)));
 }
 
-void Run::check_connection(const Host& host, const engine::ConnectionInfo& connection) {
-  if (connection.state == engine::ConnectionState::kEstablished &&
-      (connection.credits > connection.queue_depth || connection.owed > connection.queue_depth ||
-       connection.reserved > connection.queue_depth)) {
-    broken("host " + std::to_string(host.number) + ": a ledger stays within the queue depth");
+namespace {
+
+/// The connection with a peer, if it is the only one and stands.
+const engine::ConnectionInfo* only_connection(const std::vector<engine::PeerInfo>& peers,
+                                              std::uint32_t address) {
+  for (const auto& peer : peers) {
+    if (peer.nid == engine::Nid::o2ib(address) && peer.connections.size() == 1 &&
+        peer.connections[0].state == engine::ConnectionState::kEstablished) {
+      return &peer.connections[0];
+    }
   }
+  return nullptr;
 }
 
+/// What is wrong with what one side has and the other owes; empty if nothing is.
+std::string compare_ledgers(const engine::ConnectionInfo& here, const engine::ConnectionInfo& there,
+                            bool at_rest) {
+  const unsigned sum = here.credits + there.owed;
+  const std::string depth = ", the depth is " + std::to_string(here.queue_depth);
+  if (here.credits > here.queue_depth || here.reserved > here.queue_depth) {
+    return "a ledger stays within the queue depth: " + std::to_string(here.credits) + " credits, " +
+           std::to_string(here.reserved) + " exchanges" + depth;
+  }
+  if (sum > here.queue_depth || (at_rest && sum != here.queue_depth)) {
+    return "credits are conserved: one side has " + std::to_string(here.credits) +
+           ", the other owes " + std::to_string(there.owed) + depth;
+  }
+  if (at_rest && here.reserved != here.queue_depth) {
+    return "at rest every exchange is closed: " + std::to_string(here.reserved) + " are free" +
+           depth;
+  }
+  return {};
+}
+
+}  // namespace
+
 /// @param at_rest no message is on its way
-void Run::check_credits(bool at_rest) {
-  const auto only = [](const std::vector<engine::PeerInfo>& peers, std::uint32_t address) {
-    const engine::ConnectionInfo* found = nullptr;
-    for (const auto& peer : peers) {
-      if (peer.nid == engine::Nid::o2ib(address) && peer.connections.size() == 1 &&
-          peer.connections[0].state == engine::ConnectionState::kEstablished) {
-        found = &peer.connections[0];
-      }
-    }
-    return found;
-  };
+/// @return the claim that does not hold; empty if all do
+std::string Run::check_credits(bool at_rest) const {
   std::vector<std::vector<engine::PeerInfo>> all;
   for (const Host& host : hosts_) {
     all.push_back(host.engine ? host.engine->peers() : std::vector<engine::PeerInfo>{});
-    for (const auto& peer : all.back()) {
-      for (const auto& connection : peer.connections) {
-        check_connection(host, connection);
-      }
-    }
   }
   for (std::uint32_t i = 0; i < hosts_.size(); ++i) {
     for (std::uint32_t j = 0; j < hosts_.size(); ++j) {
-      const auto* here = i == j ? nullptr : only(all[i], address_of(j));
-      const auto* there = i == j ? nullptr : only(all[j], address_of(i));
+      const auto* here = i == j ? nullptr : only_connection(all[i], address_of(j));
+      const auto* there = i == j ? nullptr : only_connection(all[j], address_of(i));
+      // Two that do not belong together may stand for a moment while others go.
       if (here == nullptr || there == nullptr || here->queue_depth != there->queue_depth ||
           here->active == there->active) {
         continue;
       }
-      const unsigned sum = here->credits + there->owed;
-      if (sum > here->queue_depth || (at_rest && sum != here->queue_depth)) {
-        broken("credits are conserved: host " + std::to_string(i) + " has " +
-               std::to_string(here->credits) + ", host " + std::to_string(j) + " owes " +
-               std::to_string(there->owed) + ", the depth is " + std::to_string(here->queue_depth));
-      }
-      if (at_rest && here->reserved != here->queue_depth) {
-        broken("at rest every exchange is closed: host " + std::to_string(i) + " has " +
-               std::to_string(here->reserved) + " of " + std::to_string(here->queue_depth));
+      if (const std::string claim = compare_ledgers(*here, *there, at_rest); !claim.empty()) {
+        return claim;
       }
     }
   }
+  return {};
 }
 
 void Run::check_overdue() {
@@ -319,7 +340,6 @@ void Run::broken(const std::string& claim) {
 }
 
 void Run::tell(std::string_view what) {
-  note(what.size());
   if (verbose_) {
     std::fprintf(stderr, "%10lld us  %.*s\n", static_cast<long long>(world_.clock().now().count()),
                  static_cast<int>(what.size()), what.data());

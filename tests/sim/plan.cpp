@@ -190,6 +190,13 @@ Plan make_plan(std::uint64_t seed) {
     plan.hosts.back().settings.nid = engine::Nid::o2ib(address_of(i));
     plan.hosts.back().settings.random_seed = 1 + random.below(1U << 30U);
   }
+  // Version 1 cannot negotiate fragments: who wants fewer refuses such a peer for good.
+  const bool old_peers = std::any_of(
+      plan.hosts.begin(), plan.hosts.end(),
+      [](const HostPlan& host) { return host.settings.versions == engine::Versions::kOnly1; });
+  for (HostPlan& host : plan.hosts) {
+    host.settings.max_fragments = old_peers ? 257 : host.settings.max_fragments;
+  }
   plan.traffic_ends = milliseconds(1 + random.below(one_in(random, 3) ? 6000 : 300));
   const auto any_time = [&random, &plan] {
     return random.between(Microseconds(0), plan.traffic_ends);

@@ -69,6 +69,7 @@ class Run final : public sim::Observer {
     std::uint64_t tag = 0;
   };
   struct Host {
+    Run* run = nullptr;
     sim::HostId id{};
     sim::DeviceId device{};
     sim::DeviceId spare{};
@@ -103,6 +104,7 @@ class Run final : public sim::Observer {
   void restart_later(Host& host, core::Microseconds delay);
 
   // What is heard, and what has to hold (checks.cpp).
+  static void on_event(void* context, const engine::EngineEvent& event);
   static void on_done(void* context, const engine::TransferResult& result);
   static void on_pinged(void* context, const engine::TransferResult& result,
                         const engine::PingReply* reply);
@@ -112,8 +114,7 @@ class Run final : public sim::Observer {
   void check_success(const Transfer& transfer, const engine::TransferResult& result);
   void settle(Host& host, const Buffer& buffer, std::size_t offset, std::size_t count,
               std::uint64_t tag);
-  void check_credits(bool at_rest);
-  void check_connection(const Host& host, const engine::ConnectionInfo& connection);
+  [[nodiscard]] std::string check_credits(bool at_rest) const;
   void forget_memory_later(Transfer& transfer);
   void check_overdue();
   void check_memory();
