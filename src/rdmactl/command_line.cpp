@@ -34,6 +34,7 @@ core::Result<int> run(int argc, const char* const* argv) {
   program.footer("Exit status: 0 fine, 1 an error, 2 something was found or is not there yet.");
   Chosen chosen;
   add_status(program, chosen);
+  add_doctor(program, chosen);
   add_forwarded(program, chosen);
   if (auto known = check_verb(program, argc, argv); !known) {
     return tl::make_unexpected(std::move(known).error());

@@ -29,6 +29,7 @@ inline constexpr int kFound = 2;
 
 // One a verb: adds it to the program.
 void add_status(CLI::App& program, Chosen& chosen);
+void add_doctor(CLI::App& program, Chosen& chosen);
 void add_forwarded(CLI::App& program, Chosen& chosen);
 
 }  // namespace rdmaboot::rdmactl
