@@ -259,7 +259,7 @@ Findings check_name_changes(const Examined& examined) {
   // What an admin's rules choose only udev knows, at the next boot.
   const auto rules = examined.rules.find(kNamingRules);
   if (!examined.naming_rules.empty() || rules == examined.rules.end() || rules->second.masked ||
-      rules->second.paths.size() != 1) {
+      rules->second.paths.empty() || rules->second.paths.front().starts_with("/etc")) {
     return findings;
   }
   for (const auto& [device, next] : examined.live.next_names) {

@@ -55,12 +55,16 @@ std::string wrapped(const std::string& first, std::string_view text, std::size_t
   return out + "\n";
 }
 
-std::string finding_text(const Finding& finding, const Terminal& terminal) {
+/// @param with_remedy false where the next finding has the same
+std::string finding_text(const Finding& finding, bool with_remedy, const Terminal& terminal) {
   constexpr std::size_t kIndent = 4;
   const std::string indent(kIndent, ' ');
-  return wrapped(indent, shown(finding.object) + ": " + shown(finding.evidence), kIndent + 2,
-                 terminal) +
-         wrapped(indent + "> ", shown(finding.remedy), kIndent + 2, terminal);
+  std::string text = wrapped(indent, shown(finding.object) + ": " + shown(finding.evidence),
+                             kIndent + 2, terminal);
+  if (with_remedy) {
+    text += wrapped(indent + "> ", shown(finding.remedy), kIndent + 2, terminal);
+  }
+  return text;
 }
 
 }  // namespace
@@ -95,7 +99,10 @@ std::string report_text(const std::vector<Outcome>& outcomes, const Terminal& te
         " " + coloured(check.id, Colour::kBold, terminal) + ": " + std::string(check.title) + "\n";
     const std::size_t most = std::min(outcome.findings.size(), kMostShown);
     for (std::size_t i = 0; i < most; ++i) {
-      out += finding_text(outcome.findings[i], terminal);
+      const bool is_last = i + 1 == most;
+      const bool with_remedy =
+          is_last || outcome.findings[i + 1].remedy != outcome.findings[i].remedy;
+      out += finding_text(outcome.findings[i], with_remedy, terminal);
     }
     if (outcome.findings.size() > most) {
       out += "    and " + std::to_string(outcome.findings.size() - most) + " more (--json)\n";
