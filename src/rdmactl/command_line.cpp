@@ -3,8 +3,10 @@
 
 #include <iostream>
 #include <string>
+#include <string_view>
 
 #include "core/text.hpp"
+#include "rdmactl/completion.hpp"
 
 namespace rdmaboot::rdmactl {
 
@@ -36,6 +38,12 @@ core::Result<int> run(int argc, const char* const* argv) {
   add_status(program, chosen);
   add_doctor(program, chosen);
   add_forwarded(program, chosen);
+  if (argc >= 2 && std::string_view(argv[1]) == "--complete") {
+    for (const std::string& name : complete(program, {argv + 2, argv + argc})) {
+      std::cout << name << '\n';
+    }
+    return 0;
+  }
   if (auto known = check_verb(program, argc, argv); !known) {
     return tl::make_unexpected(std::move(known).error());
   }

@@ -11,6 +11,8 @@ namespace rdmaboot::rdmactl {
 namespace {
 
 constexpr std::size_t kTitleWidth = 15;
+/// Lines of the journal that are shown.
+constexpr std::size_t kJournalLines = 10;
 
 std::optional<PciLink> link_in(const os::Directory& pci, const char* speed, const char* width) {
   const auto speed_text = pci.attribute(speed);
@@ -61,6 +63,15 @@ void add_line(std::string& out, std::string_view title, const std::string& value
   }
 }
 
+/// "mlx5_core, used by mlx5_ib, mlx5_vdpa"
+std::string modules_text(const DeviceDetails& details) {
+  std::string text = core::printable(details.module);
+  for (const std::string& user : details.users) {
+    text += (&user == &details.users.front() ? ", used by " : ", ") + core::printable(user);
+  }
+  return text;
+}
+
 nlohmann::json link_json(const std::optional<PciLink>& link) {
   if (!link) {
     return {};
@@ -96,6 +107,9 @@ DeviceDetails read_details(const device::Device& device, const std::string& root
     if (const auto driver = tree->directory(device.parent_path + "/driver")) {
       if (const auto module = driver->link("module")) {
         details.module = os::base_name(*module);
+        if (const auto users = tree->directory("/sys/module/" + details.module + "/holders")) {
+          details.users = users->entries().value_or(std::vector<std::string>());
+        }
       }
     }
   }
@@ -109,8 +123,19 @@ DeviceDetails read_details(const device::Device& device, const std::string& root
   return details;
 }
 
-std::string details_text(const device::Device& device, const DeviceDetails& details,
-                         const Terminal& terminal) {
+os::JournalQuery journal_about(const device::Device& device) {
+  os::JournalQuery query;
+  query.any_of = {{"RDMA_DEVICE=" + device.name}, {"_KERNEL_DEVICE=+infiniband:" + device.name}};
+  if (!device.pci_address.empty()) {
+    query.any_of.push_back({"_KERNEL_DEVICE=+pci:" + device.pci_address});
+  }
+  query.fields = {"MESSAGE", "SYSLOG_IDENTIFIER", "PRIORITY"};
+  query.most = kJournalLines;
+  return query;
+}
+
+std::string details_text(const device::Device& device, const std::vector<PortStatus>& ports,
+                         const DeviceDetails& details, const Terminal& terminal) {
   std::string out;
   add_line(out, "device", core::printable(device.name));
   add_line(out, "index", device.index ? std::to_string(*device.index) : std::string{});
@@ -120,7 +145,7 @@ std::string details_text(const device::Device& device, const DeviceDetails& deta
   add_line(out, "firmware", core::printable(device.firmware_version.value_or("")));
   add_line(out, "board", core::printable(device.board_id.value_or("")));
   add_line(out, "driver", core::printable(device.driver));
-  add_line(out, "module", core::printable(details.module));
+  add_line(out, "module", modules_text(details));
   add_line(out, "PCI function", core::printable(device.pci_address));
   if (details.link) {
     std::string link = link_text(*details.link);
@@ -131,6 +156,12 @@ std::string details_text(const device::Device& device, const DeviceDetails& deta
     add_line(out, "PCI link", link);
   }
   add_line(out, "NUMA node", device.numa_node ? std::to_string(*device.numa_node) : std::string{});
+  for (const PortStatus& port : ports) {
+    if (!port.missing.empty()) {
+      add_line(out, std::string(device::name_of(port.readiness)),
+               name_of(port) + ": " + port.missing);
+    }
+  }
   for (const device::CharacterDevice& node : device.character_devices) {
     add_line(out, "node", core::printable(node.node));
   }
@@ -146,6 +177,14 @@ std::string details_text(const device::Device& device, const DeviceDetails& deta
              coloured(core::printable(counter.name) + " " + std::to_string(counter.value),
                       Colour::kYellow, terminal));
   }
+  for (const os::JournalEntry& entry : details.journal) {
+    const std::string line = time_text(entry.realtime) + " " +
+                             core::printable(entry.field("SYSLOG_IDENTIFIER")) + ": " +
+                             core::printable(entry.field("MESSAGE"));
+    const std::size_t room =
+        terminal.width > kTitleWidth + 2 ? terminal.width - kTitleWidth - 2 : line.size();
+    add_line(out, "journal", cut_to(line, room));
+  }
   return out;
 }
 
@@ -157,11 +196,23 @@ nlohmann::json details_json(const DeviceDetails& details) {
                         {"value", counter.value},
                         {"hardware", counter.hardware}});
   }
+  nlohmann::json journal = nlohmann::json::array();
+  for (const os::JournalEntry& entry : details.journal) {
+    journal.push_back({{"usec", entry.realtime.count()},
+                       {"identifier", core::printable(entry.field("SYSLOG_IDENTIFIER"))},
+                       {"message", core::printable(entry.field("MESSAGE"))}});
+  }
+  nlohmann::json users = nlohmann::json::array();
+  for (const std::string& user : details.users) {
+    users.push_back(core::printable(user));
+  }
   return {{"pci_link", link_json(details.link)},
           {"pci_capable", link_json(details.capable)},
           {"module", details.module.empty() ? nlohmann::json()
                                             : nlohmann::json(core::printable(details.module))},
-          {"counters", counters}};
+          {"module_users", users},
+          {"counters", counters},
+          {"journal", journal}};
 }
 
 }  // namespace rdmaboot::rdmactl

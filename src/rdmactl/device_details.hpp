@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-// What `rdmactl status DEVICE` tells beside the ports: the hardware below, the module, counters
-// that matter. Read from sysfs; text_ and _json are pure.
+// What `rdmactl status DEVICE` tells beside the ports: the hardware below, the modules, counters
+// that matter, what the journal has of it. _text and _json are pure.
 
 #include <cstdint>
 #include <optional>
@@ -11,7 +11,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "os/systemd_journal.hpp"
 #include "rdmaboot/device.hpp"
+#include "rdmactl/status.hpp"
 #include "rdmactl/terminal.hpp"
 
 namespace rdmaboot::rdmactl {
@@ -32,11 +34,13 @@ struct PortCounter {
 };
 
 struct DeviceDetails {
-  std::optional<PciLink> link;      ///< what the slot gives; none for a virtual device
-  std::optional<PciLink> capable;   ///< what the device could
-  std::string module;               ///< of its driver; empty where sysfs does not say
-  std::vector<PortCounter> errors;  ///< that tell of trouble, see is_trouble()
-  std::vector<core::Error> notes;   ///< what could not be read
+  std::optional<PciLink> link;            ///< what the slot gives; none for a virtual device
+  std::optional<PciLink> capable;         ///< what the device could
+  std::string module;                     ///< of its driver; empty where sysfs does not say
+  std::vector<std::string> users;         ///< modules that use that one (mlx5_ib uses mlx5_core)
+  std::vector<PortCounter> errors;        ///< that tell of trouble, see is_trouble()
+  std::vector<os::JournalEntry> journal;  ///< the last entries about it, oldest first
+  std::vector<core::Error> notes;         ///< what could not be read
 };
 
 /// Whether a counter that is not zero tells of something wrong: errors, discards, drops, retries,
@@ -46,9 +50,15 @@ struct DeviceDetails {
 /// Reads them below `root` (empty: this machine). Total: what is not there stays empty.
 [[nodiscard]] DeviceDetails read_details(const device::Device& device, const std::string& root);
 
+/// Which entries of the journal are about a device: ours name it, the kernel's name it or the PCI
+/// function below it.
+[[nodiscard]] os::JournalQuery journal_about(const device::Device& device);
+
 /// Lines "name: value", some over several lines.
-[[nodiscard]] std::string details_text(const device::Device& device, const DeviceDetails& details,
-                                       const Terminal& terminal);
+/// @param ports of the device: what they lack is told in full
+[[nodiscard]] std::string details_text(const device::Device& device,
+                                       const std::vector<PortStatus>& ports,
+                                       const DeviceDetails& details, const Terminal& terminal);
 
 [[nodiscard]] nlohmann::json details_json(const DeviceDetails& details);
 

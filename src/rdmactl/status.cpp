@@ -13,6 +13,10 @@ using device::Readiness;
 /// Longest node description is 64 bytes (IBTA NodeDescription); names are shorter.
 constexpr std::size_t kTextLimit = 64;
 
+/// What is missing is cut to this before other columns are left out: with the device's name as
+/// argument it is told in full.
+constexpr std::size_t kLeastMissing = 24;
+
 std::string shown(std::string_view text) {
   return core::printable(text, kTextLimit);
 }
@@ -150,7 +154,7 @@ std::string status_text(const std::vector<PortStatus>& ports, const Terminal& te
                {"LID", kRight, 4},
                {"READY", kLeft, 0},
                {"DESCRIPTION", kLeft, 8},
-               {"NOT YET", kLeft, 0}});
+               {"NOT YET", kLeft, 0, kLeastMissing}});
   for (const PortStatus& port : ports) {
     table.add(row_of(port));
   }

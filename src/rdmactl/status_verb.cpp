@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // rdmactl status [DEVICE]
 
+#include <cerrno>
 #include <iostream>
 #include <memory>
+#include <utility>
 
 #include "core/text.hpp"
 #include "device/host_facts.hpp"
+#include "os/systemd_journal.hpp"
 #include "program/log.hpp"
 #include "rdmactl/command_line.hpp"
 #include "rdmactl/device_details.hpp"
@@ -28,6 +31,24 @@ std::string names_in(const device::Snapshot& snapshot) {
     names += (names.empty() ? "" : ", ") + core::printable(device.name);
   }
   return names.empty() ? "there is no RDMA device" : "there are " + names;
+}
+
+/// All about one device, with what the journal of this machine has of it.
+DeviceDetails details_of(const device::Device& device, const std::string& root) {
+  DeviceDetails details = read_details(device, root);
+  if (!root.empty()) {
+    return details;
+  }
+  auto entries = os::read_journal(journal_about(device));
+  if (entries) {
+    details.journal = std::move(*entries);
+  } else {
+    details.notes.push_back(entries.error());
+  }
+  if (auto access = os::journal_access(); !access && access.error().error_number == EACCES) {
+    details.notes.push_back(access.error());
+  }
+  return details;
 }
 
 core::Result<int> show(const Options& options) {
@@ -53,7 +74,7 @@ core::Result<int> show(const Options& options) {
   if (options.json) {
     nlohmann::json answer = status_json(*snapshot, ports);
     if (!options.device.empty()) {
-      answer["details"] = details_json(read_details(snapshot->devices.front(), options.root));
+      answer["details"] = details_json(details_of(snapshot->devices.front(), options.root));
     }
     std::cout << answer.dump(2) << '\n';
     return 0;
@@ -65,7 +86,11 @@ core::Result<int> show(const Options& options) {
   std::cout << status_text(ports, terminal);
   if (!options.device.empty()) {
     const device::Device& device = snapshot->devices.front();
-    std::cout << '\n' << details_text(device, read_details(device, options.root), terminal);
+    const DeviceDetails details = details_of(device, options.root);
+    std::cout << '\n' << details_text(device, ports, details, terminal) << std::flush;
+    for (const core::Error& note : details.notes) {
+      program::log(program::Level::kWarning, note.message());
+    }
   }
   return 0;
 }

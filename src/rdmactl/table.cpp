@@ -57,6 +57,13 @@ std::string Table::text(const Terminal& terminal) const {
       shown.push_back(column);
     }
   }
+  std::size_t wanted = 0;  // by the last column
+  if (terminal.width > 0 && !shown.empty() && width_of(shown, widths) > terminal.width) {
+    const std::size_t last = shown.back();
+    wanted = widths[last];
+    const std::size_t least = columns_[last].least;
+    widths[last] = least > 0 ? std::min(wanted, least) : wanted;
+  }
   while (terminal.width > 0 && width_of(shown, widths) > terminal.width) {
     const auto least =
         std::max_element(shown.begin(), shown.end(), [&](std::size_t one, std::size_t other) {
@@ -70,6 +77,9 @@ std::string Table::text(const Terminal& terminal) const {
       break;
     }
     shown.erase(least);
+  }
+  if (const std::size_t used = width_of(shown, widths); wanted > 0 && used < terminal.width) {
+    widths[shown.back()] = std::min(wanted, widths[shown.back()] + terminal.width - used);
   }
   std::string out;
   std::vector<Cell> titles;

@@ -23,6 +23,9 @@ struct Column {
   Side side = Side::kLeft;
   /// Where there is no room, the column with the highest number goes first; 0 always stays.
   unsigned dispensable = 0;
+  /// Before another column goes, this one is cut to so many columns; 0 is never cut for that. Of
+  /// use in the last column only, which gets what room is left.
+  std::size_t least = 0;
 };
 
 class Table {

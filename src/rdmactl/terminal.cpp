@@ -2,7 +2,11 @@
 #include "rdmactl/terminal.hpp"
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
 #include <cstdlib>
+#include <ctime>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -60,6 +64,42 @@ std::string coloured(std::string_view text, Colour colour, const Terminal& termi
     return std::string(text);
   }
   return std::string(code_of(colour)) + std::string(text) + "\x1b[0m";
+}
+
+std::string time_text(core::Microseconds since_epoch) {
+  const std::time_t seconds = std::chrono::duration_cast<std::chrono::seconds>(since_epoch).count();
+  std::tm parts{};
+  std::array<char, 32> text{};
+  if (::localtime_r(&seconds, &parts) == nullptr) {
+    return {};
+  }
+  // Not %b: that would be in the language of the locale, and then the column has no fixed width.
+  constexpr std::array kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const std::size_t length = std::strftime(text.data(), text.size(), " %d %H:%M:%S", &parts);
+  return std::string(kMonths.at(static_cast<std::size_t>(parts.tm_mon))) +
+         std::string(text.data(), length);
+}
+
+std::string duration_text(core::Microseconds time) {
+  constexpr std::int64_t kMilli = 1000;
+  constexpr std::int64_t kSecond = 1'000'000;
+  constexpr std::int64_t kTen = 10;
+  const std::int64_t usec = time.count();
+  if (usec < kMilli) {
+    return std::to_string(usec) + " µs";
+  }
+  if (usec < kTen * kMilli) {
+    return std::to_string(usec / kMilli) + "." + std::to_string(usec % kMilli / 100) + " ms";
+  }
+  if (usec < kSecond) {
+    return std::to_string(usec / kMilli) + " ms";
+  }
+  if (usec < kTen * kSecond) {
+    const std::string milli = std::to_string(usec % kSecond / kMilli);
+    return std::to_string(usec / kSecond) + "." + std::string(3 - milli.size(), '0') + milli + " s";
+  }
+  return std::to_string(usec / kSecond) + "." + std::to_string(usec % kSecond / 100'000) + " s";
 }
 
 std::size_t columns_of(std::string_view text) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/clock.hpp"
+
 namespace rdmaboot::rdmactl {
 
 struct Terminal {
@@ -23,6 +25,12 @@ enum class Colour { kNone, kGreen, kYellow, kRed, kGrey, kBold };
 
 /// `text` in a colour, or as it is where colours mean nothing.
 [[nodiscard]] std::string coloured(std::string_view text, Colour colour, const Terminal& terminal);
+
+/// "Nov 21 13:02:11", in the local time zone. @param since_epoch since 1970
+[[nodiscard]] std::string time_text(core::Microseconds since_epoch);
+
+/// "812 µs", "9.3 ms", "412 ms", "1.204 s", "73.1 s": a duration with about three digits.
+[[nodiscard]] std::string duration_text(core::Microseconds time);
 
 /// Columns that `text` takes: one for each character of UTF-8. Wide and combining characters,
 /// which nothing here writes itself, are counted as one.
