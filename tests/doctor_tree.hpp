@@ -6,7 +6,7 @@
 //   file PATH            a file; the lines after it that begin with '|' are its own
 //   link PATH TARGET     a symbolic link
 //   remove PATH          takes away what was there, with all below it
-//   time PATH SECONDS    when a file was changed last
+//   time PATH SECONDS    when a file was changed last; else all files are of one age, kUsualTime
 //   live POINTER JSON    a fact of the running kernel, by JSON pointer (RFC 6901)
 //   finds ID OBJECT      what the doctor has to find
 // and '#' begins a comment. A later line replaces what an earlier one said.
@@ -30,6 +30,7 @@ namespace rdmaboot::test {
 
 class DoctorTree {
  public:
+  static constexpr time_t kUsualTime = 1700000000;
   using Expected = std::multiset<std::pair<std::string, std::string>>;
 
   /// Adds what the file says, in order.
@@ -61,7 +62,7 @@ class DoctorTree {
         remove(files_, path);
         remove(links_, path);
       } else if (verb == "time") {
-        times_[path] = std::stoll(rest);
+        times_[path] = static_cast<time_t>(std::stoll(rest));
       } else if (verb == "live") {
         live_[nlohmann::json::json_pointer(path)] = nlohmann::json::parse(rest);
       } else if (verb == "finds") {
@@ -80,10 +81,11 @@ class DoctorTree {
     for (const auto& [path, target] : links_) {
       directory.link(target, path.substr(1));
     }
-    for (const auto& [path, seconds] : times_) {
+    for (const auto& [path, text] : files_) {
+      const auto said = times_.find(path);
+      const time_t seconds = said == times_.end() ? kUsualTime : said->second;
       const timespec both[2] = {{seconds, 0}, {seconds, 0}};
-      if (files_.contains(path) &&
-          ::utimensat(AT_FDCWD, directory.path(path.substr(1)).c_str(), &both[0], 0) != 0) {
+      if (::utimensat(AT_FDCWD, directory.path(path.substr(1)).c_str(), &both[0], 0) != 0) {
         throw std::runtime_error("utimensat " + path);
       }
     }
@@ -106,7 +108,7 @@ class DoctorTree {
 
   std::map<std::string, std::string> files_;
   std::map<std::string, std::string> links_;
-  std::map<std::string, long long> times_;
+  std::map<std::string, time_t> times_;
   nlohmann::json live_ = nlohmann::json::object();
   Expected expected_;
 };

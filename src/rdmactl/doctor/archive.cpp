@@ -94,6 +94,10 @@ Result<void> write_all(const std::map<std::string, Seen>& seen, const LiveFacts&
     return written;
   }
   for (const auto& [path, what] : seen) {
+    // A snapshot of a snapshot has it already.
+    if (path == kLiveFile) {
+      continue;
+    }
     if (auto written = write_entry(out.get(), path, what); !written) {
       return written;
     }

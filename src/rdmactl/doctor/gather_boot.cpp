@@ -12,7 +12,6 @@ namespace rdmaboot::rdmactl::doctor {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r";
-constexpr const char* kNull = "/dev/null";
 
 // Highest priority first: udev(7), systemd.unit(5).
 constexpr auto kRulesHomes = std::to_array<const char*>(
@@ -22,11 +21,6 @@ constexpr auto kUnitHomes = std::to_array<const char*>(
     {"/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator",
      "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
      "/run/systemd/generator.late"});
-
-/// Whether the link ends at /dev/null, however it is spelt: a snapshot has no absolute links.
-bool is_mask(const std::optional<std::string>& target) {
-  return target && (*target == kNull || target->ends_with("../dev/null"));
-}
 
 bool mentions_rdma(std::string_view text) {
   for (const std::string_view word : {"rdma", "RDMA", "infiniband", "openib", "iwpmd", "ib_"}) {
@@ -106,8 +100,8 @@ std::uint64_t limit_of(std::string_view value) {
 }
 
 void read_limits(Tree& tree, const std::string& path, MemoryLocks& locks) {
-  const auto text = tree.read(path);
-  for (const std::string_view line : core::split(text.value_or(std::string{}), "\n")) {
+  const std::string text = tree.read(path).value_or(std::string{});
+  for (const std::string_view line : core::split(text, "\n")) {
     const auto words = core::split(line.substr(0, line.find('#')), kBlanks);
     constexpr std::size_t kWords = 4;  // domain, type, item, value
     if (words.size() != kWords || words[2] != "memlock" || words[0] == "root" ||

@@ -145,7 +145,7 @@ void read_layers(Tree& tree, const std::string& name, Examined& examined) {
   std::vector<std::string> homes{"/etc/rdma/modules/", "/run/rdma/modules/",
                                  "/usr/lib/rdma/modules/"};
   for (const std::string& home : homes) {
-    if (tree.link(home + file) == "/dev/null") {
+    if (is_mask(tree.link(home + file))) {
       return;
     }
     if (tree.exists(home + file)) {

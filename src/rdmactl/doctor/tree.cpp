@@ -140,4 +140,8 @@ std::optional<std::int64_t> Tree::changed(const std::string& path) {
   return place->changed;
 }
 
+bool is_mask(const std::optional<std::string>& target) {
+  return target && (*target == "/dev/null" || target->ends_with("../dev/null"));
+}
+
 }  // namespace rdmaboot::rdmactl::doctor

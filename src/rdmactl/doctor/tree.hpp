@@ -70,4 +70,7 @@ class Tree {
   std::map<std::string, Seen> seen_;
 };
 
+/// Whether a link with that target masks: it ends at /dev/null, which a snapshot spells relatively.
+[[nodiscard]] bool is_mask(const std::optional<std::string>& target);
+
 }  // namespace rdmaboot::rdmactl::doctor
