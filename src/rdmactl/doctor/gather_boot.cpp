@@ -128,6 +128,7 @@ std::vector<std::string> files_in(Tree& tree, std::initializer_list<const char*>
     }
   }
   std::vector<std::string> paths;
+  paths.reserve(files.size());
   for (auto& [name, path] : files) {
     paths.push_back(std::move(path));
   }

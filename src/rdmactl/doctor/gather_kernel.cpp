@@ -90,7 +90,8 @@ void read_denials(Tree& tree, Examined& examined) {
   constexpr auto kDirectories =
       std::to_array<const char*>({"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d",
                                   "/usr/lib/modprobe.d", "/lib/modprobe.d"});
-  for (const auto& [name, path] : layered(tree, kDirectories, ".conf")) {
+  for (const auto& file : layered(tree, kDirectories, ".conf")) {
+    const std::string& path = file.second;
     const auto text = tree.read(path);
     each_line(text.value_or(std::string{}), [&](std::string_view line, unsigned number) {
       const auto words = core::split(line, kBlanks);
