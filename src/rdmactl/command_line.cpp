@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rdmactl/command_line.hpp"
+
+#include <iostream>
+#include <string>
+#include <string_view>
+
+#include "core/text.hpp"
+#include "rdmactl/completion.hpp"
+
+namespace rdmaboot::rdmactl {
+
+namespace {
+
+/// The library would only say that a verb is missing.
+core::Result<void> check_verb(const CLI::App& program, int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') {
+    return {};
+  }
+  std::string verbs;
+  for (const CLI::App* const verb : program.get_subcommands({})) {
+    if (verb->get_name() == argv[1]) {
+      return {};
+    }
+    verbs += (verbs.empty() ? "one of " : ", ") + verb->get_name();
+  }
+  return core::fail("understand verb", core::printable(argv[1]), 0, verbs);
+}
+
+}  // namespace
+
+core::Result<int> run(int argc, const char* const* argv) {
+  CLI::App program("See, check, time and test the RDMA devices of this host.", "rdmactl");
+  program.set_version_flag("--version", "rdmactl " RDMABOOT_VERSION);
+  program.require_subcommand(1);
+  program.footer("Exit status: 0 fine, 1 an error, 2 something was found or is not there yet.");
+  Chosen chosen;
+  add_status(program, chosen);
+  add_doctor(program, chosen);
+  add_forwarded(program, chosen);
+  if (argc >= 2 && std::string_view(argv[1]) == "--complete") {
+    for (const std::string& name : complete(program, {argv + 2, argv + argc})) {
+      std::cout << name << '\n';
+    }
+    return 0;
+  }
+  if (auto known = check_verb(program, argc, argv); !known) {
+    return tl::make_unexpected(std::move(known).error());
+  }
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return program.exit(asked, std::cout, std::cerr);
+  } catch (const CLI::ParseError& wrong) {
+    return core::fail("understand the command line", "", 0, wrong.what());
+  }
+  return chosen.action();
+}
+
+}  // namespace rdmaboot::rdmactl
