@@ -205,18 +205,18 @@ void write_mapper(Writer& out, const MetricsFacts& facts) {
   if (!facts.mapper) {
     return;
   }
-  const auto mappings = facts.mapper->find("mappings");
-  if (mappings != facts.mapper->end() && mappings->is_array()) {
+  const nlohmann::json mappings = facts.mapper->value("mappings", nlohmann::json());
+  if (mappings.is_array()) {
     out.family("mapper_mappings", "gauge", "Mappings in the table of the iWARP port mapper.");
-    out.sample({}, number(mappings->size()));
+    out.sample({}, number(mappings.size()));
   }
-  const auto counters = facts.mapper->find("counters");
-  if (counters == facts.mapper->end() || !counters->is_object()) {
+  const nlohmann::json counters = facts.mapper->value("counters", nlohmann::json());
+  if (!counters.is_object()) {
     return;
   }
   out.family("mapper_events_total", "counter",
              "What the iWARP port mapper has counted since it started, see iwpmd(8).");
-  for (const auto& [name, value] : counters->items()) {
+  for (const auto& [name, value] : counters.items()) {
     if (is_metric_word(name) && value.is_number_unsigned()) {
       out.sample({{"event", name}}, number(value.get<std::uint64_t>()));
     }
