@@ -32,6 +32,7 @@ void add_status(CLI::App& program, Chosen& chosen);
 void add_monitor(CLI::App& program, Chosen& chosen);
 void add_metrics(CLI::App& program, Chosen& chosen);
 void add_mapper(CLI::App& program, Chosen& chosen);
+void add_analyze(CLI::App& program, Chosen& chosen);
 void add_forwarded(CLI::App& program, Chosen& chosen);
 
 }  // namespace rdmaboot::rdmactl

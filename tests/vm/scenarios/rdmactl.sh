@@ -53,6 +53,19 @@ mark "mapper"
 assert_match "$(rdmactl mapper)" 'kernel: served, interface version 4'
 assert_eq "$(rdmactl mapper --json | value "o['kernel']['state']")" served
 
+mark "analyze"
+rdmactl analyze blame
+narrow analyze blame
+assert_match "$(rdmactl analyze blame)" 'device +rxe0 +roce'
+assert_match "$(rdmactl analyze blame)" 'module +rdma_ucm +loaded'
+rdmactl analyze critical-chain
+assert_match "$(rdmactl analyze critical-chain)" '^rdma-hw.target @.*rdma-load-modules@.*device (rxe|siw)0 @'
+rdmactl analyze plot >"$VMTEST_OUT/plot.svg"
+python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$VMTEST_OUT/plot.svg"
+# What was plugged in later, and nothing of before
+assert_eq "$(rdmactl analyze blame --json --since "@$(($(date +%s) + 1))" | value "len(o['bars'])")" 0
+assert_ne "$(rdmactl analyze blame --json --since -10min | value "len(o['bars'])")" 0
+
 mark "metrics, by the unit in its sandbox"
 assert_inactive rdma-metrics.timer
 assert_eq "$(systemctl is-enabled rdma-metrics.timer || true)" disabled
