@@ -166,6 +166,7 @@ std::string blame_text(const std::vector<Bar>& bars, const Terminal& terminal) {
     return "Nothing of RDMA in this time.\n";
   }
   std::vector<const Bar*> sorted;
+  sorted.reserve(bars.size());
   for (const Bar& bar : bars) {
     sorted.push_back(&bar);
   }
