@@ -37,6 +37,10 @@ core::Result<int> run(int argc, const char* const* argv) {
   Chosen chosen;
   add_status(program, chosen);
   add_doctor(program, chosen);
+  add_monitor(program, chosen);
+  add_metrics(program, chosen);
+  add_mapper(program, chosen);
+  add_analyze(program, chosen);
   add_forwarded(program, chosen);
   if (argc >= 2 && std::string_view(argv[1]) == "--complete") {
     for (const std::string& name : complete(program, {argv + 2, argv + argc})) {

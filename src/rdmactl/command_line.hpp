@@ -30,6 +30,10 @@ inline constexpr int kFound = 2;
 // One a verb: adds it to the program.
 void add_status(CLI::App& program, Chosen& chosen);
 void add_doctor(CLI::App& program, Chosen& chosen);
+void add_monitor(CLI::App& program, Chosen& chosen);
+void add_metrics(CLI::App& program, Chosen& chosen);
+void add_mapper(CLI::App& program, Chosen& chosen);
+void add_analyze(CLI::App& program, Chosen& chosen);
 void add_forwarded(CLI::App& program, Chosen& chosen);
 
 }  // namespace rdmaboot::rdmactl

@@ -28,26 +28,22 @@ std::optional<PciLink> link_in(const os::Directory& pci, const char* speed, cons
   return PciLink{std::string(core::trim(*speed_text)), *lanes};
 }
 
-void read_counters(const os::Directory& port, const char* folder, std::uint32_t number,
-                   bool hardware, DeviceDetails& details) {
+void read_folder(const os::Directory& port, const char* folder, std::uint32_t number, bool hardware,
+                 std::vector<PortCounter>& counters) {
   const auto directory = port.subdirectory(folder);
   if (!directory) {
     return;  // not every device counts
   }
   const auto names = directory->entries();
   if (!names) {
-    details.notes.push_back(names.error());
-    return;
+    return;  // the device goes
   }
   for (const std::string& name : *names) {
-    if (!is_trouble(name)) {
-      continue;
-    }
     const auto text = directory->attribute(name);
     const auto value = text ? core::parse_number<std::uint64_t>(core::trim(*text))
                             : std::optional<std::uint64_t>{};
-    if (value && *value != 0) {
-      details.errors.push_back({number, name, *value, hardware});
+    if (value) {
+      counters.push_back({number, name, *value, hardware});
     }
   }
 }
@@ -92,6 +88,20 @@ bool is_trouble(std::string_view counter) {
          std::none_of(kNot.begin(), kNot.end(), has);
 }
 
+std::vector<PortCounter> read_counters(const device::Device& device, const std::string& root) {
+  std::vector<PortCounter> counters;
+  const auto tree = os::Tree::open(root);
+  for (const device::Port& port : device.ports) {
+    const std::string path = device.sysfs_path + "/ports/" + std::to_string(port.number.value);
+    const auto directory = tree ? tree->directory(path) : tl::make_unexpected(tree.error());
+    if (directory) {
+      read_folder(*directory, "counters", port.number.value, false, counters);
+      read_folder(*directory, "hw_counters", port.number.value, true, counters);
+    }
+  }
+  return counters;
+}
+
 DeviceDetails read_details(const device::Device& device, const std::string& root) {
   DeviceDetails details;
   const auto tree = os::Tree::open(root);
@@ -113,13 +123,10 @@ DeviceDetails read_details(const device::Device& device, const std::string& root
       }
     }
   }
-  for (const device::Port& port : device.ports) {
-    const std::string path = device.sysfs_path + "/ports/" + std::to_string(port.number.value);
-    if (const auto directory = tree->directory(path)) {
-      read_counters(*directory, "counters", port.number.value, false, details);
-      read_counters(*directory, "hw_counters", port.number.value, true, details);
-    }
-  }
+  details.errors = read_counters(device, root);
+  std::erase_if(details.errors, [](const PortCounter& counter) {
+    return counter.value == 0 || !is_trouble(counter.name);
+  });
   return details;
 }
 

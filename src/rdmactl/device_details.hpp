@@ -25,7 +25,7 @@ struct PciLink {
   auto operator<=>(const PciLink&) const = default;
 };
 
-/// A counter of a port that is not zero.
+/// A counter of a port.
 struct PortCounter {
   std::uint32_t port = 0;
   std::string name;  ///< "port_rcv_errors", "out_of_sequence"
@@ -38,7 +38,7 @@ struct DeviceDetails {
   std::optional<PciLink> capable;         ///< what the device could
   std::string module;                     ///< of its driver; empty where sysfs does not say
   std::vector<std::string> users;         ///< modules that use that one (mlx5_ib uses mlx5_core)
-  std::vector<PortCounter> errors;        ///< that tell of trouble, see is_trouble()
+  std::vector<PortCounter> errors;        ///< not zero, and of trouble, see is_trouble()
   std::vector<os::JournalEntry> journal;  ///< the last entries about it, oldest first
   std::vector<core::Error> notes;         ///< what could not be read
 };
@@ -46,6 +46,10 @@ struct DeviceDetails {
 /// Whether a counter that is not zero tells of something wrong: errors, discards, drops, retries,
 /// time-outs. Names are those of Documentation/ABI/stable/sysfs-class-infiniband and of drivers.
 [[nodiscard]] bool is_trouble(std::string_view counter);
+
+/// Every counter of every port that is a number, also those that are zero.
+[[nodiscard]] std::vector<PortCounter> read_counters(const device::Device& device,
+                                                     const std::string& root);
 
 /// Reads them below `root` (empty: this machine). Total: what is not there stays empty.
 [[nodiscard]] DeviceDetails read_details(const device::Device& device, const std::string& root);

@@ -47,7 +47,6 @@ void add_forwarded(CLI::App& program, Chosen& chosen) {
        "Declared soft-RoCE and soft-iWARP links: apply, list, check",
        RDMABOOT_LIBEXEC "/rdma-link",
        {}},
-      {"mapper", "The iWARP port mapper's table, as JSON", RDMABOOT_SBIN "/iwpmd", {"--dump"}},
       {"modules",
        "What rdma-load-modules would load, and why: rdma-load-modules(8)",
        RDMABOOT_LIBEXEC "/rdma-load-modules",

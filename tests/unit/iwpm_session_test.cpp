@@ -11,6 +11,7 @@
 #include "iwpm/saved.hpp"
 #include "iwpm/session.hpp"
 #include "iwpm_session_fixture.hpp"
+#include "json_schema.hpp"
 
 namespace rdmaboot::iwpm {
 namespace {
@@ -649,6 +650,7 @@ TEST_F(SessionTest, TheDumpSaysWhatIsMapped) {
   say(KernelSays::add(3, at("10.0.0.1", 7200), 0));
   say(KernelSays::add(4, at("fd00::1", 7201), kNoPortMap));
   const auto json = nlohmann::json::parse(dump_json(*session));
+  EXPECT_THAT(test::JsonSchema::of_documentation("mapper").problems(json), IsEmpty());
   ASSERT_EQ(json["mappings"].size(), 2U);
   EXPECT_EQ(json["mappings"][0]["local"], "10.0.0.1:7200");
   EXPECT_EQ(json["mappings"][0]["mapped"], "10.0.0.1:40000");

@@ -105,7 +105,8 @@ TEST(StatusTable, ShowsWhatRoceHasBesideInfiniband) {
   tree.write("dev/infiniband/rdma_cm", "");
   Seen seen;
   see(tree, seen);
-  EXPECT_EQ(status_text(seen.ports, {100, false}), R"(   PORT      PROTOCOL  NETDEV        STATE             SPEED  READY    NOT YET
+  EXPECT_EQ(status_text(seen.ports, {100, false}),
+            R"(   PORT      PROTOCOL  NETDEV        STATE             SPEED  READY    NOT YET
 ●  mlx5_0:1  roce      enp94s0f0np0  ACTIVE         100 Gb/s  address
 ●  mlx5_1:1  roce      enp94s0f0v0   DOWN/Disabled   10 Gb/s  chardev  port DOWN, netdev enp94s0f0v…
 )");

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// link: rdmactl-views
+#include <cmath>
+#include <map>
+#include <optional>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "device/host_facts.hpp"
+#include "rdmactl/metrics.hpp"
+#include "recorded_tree.hpp"
+
+namespace rdmaboot::rdmactl {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+/// Checks text against Prometheus' exposition format 0.0.4, as strictly as its parsers and
+/// promtool's lint together: what either does not like is a problem.
+class Checker {
+ public:
+  static std::vector<std::string> problems(const std::string& text) {
+    Checker checker;
+    if (!text.empty() && text.back() != '\n') {
+      checker.found_.push_back("the last line has no end");
+    }
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      checker.line(line);
+    }
+    checker.end_of_family();
+    return checker.found_;
+  }
+
+ private:
+  void wrong(const std::string& what, const std::string& line) {
+    found_.push_back(what + ": " + line);
+  }
+
+  void line(const std::string& line) {
+    static const std::regex kHelp("# HELP ([a-z_:][a-z0-9_:]*) ([A-Z][^\\\\]*\\.)");
+    static const std::regex kType("# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge)");
+    std::smatch part;
+    if (std::regex_match(line, part, kHelp)) {
+      end_of_family();
+      if (!families_.insert(part[1]).second) {
+        wrong("a family comes twice", line);
+      }
+      helped_ = part[1];
+    } else if (std::regex_match(line, part, kType)) {
+      if (helped_ != part[1]) {
+        wrong("TYPE does not follow its HELP", line);
+      }
+      name_ = part[1];
+      if (name_.ends_with("_total") != (part[2] == "counter")) {
+        wrong("counters, and only they, end in _total", line);
+      }
+      samples_ = 0;
+    } else if (!line.starts_with("#")) {
+      sample(line);
+    } else if (!line.starts_with("# no ")) {
+      wrong("neither HELP nor TYPE", line);
+    }
+  }
+
+  void sample(const std::string& line) {
+    static const std::regex kSample("([a-z_:][a-z0-9_:]*)(\\{(.*)\\})? ([0-9]+(\\.[0-9]+)?)");
+    static const std::regex kLabel("([a-z_][a-z0-9_]*)=\"((?:[^\"\\\\\\n]|\\\\[\\\\\"n])*)\"(,|$)");
+    ++samples_;
+    std::smatch part;
+    if (!std::regex_match(line, part, kSample)) {
+      wrong("no sample", line);
+      return;
+    }
+    if (part[1] != name_) {
+      wrong("a sample outside its family", line);
+    }
+    if (!series_.insert(part[1].str() + part[2].str()).second) {
+      wrong("a series comes twice", line);
+    }
+    std::string rest = part[3];
+    std::set<std::string> labels;
+    for (std::smatch label; !rest.empty(); rest = label.suffix()) {
+      if (!std::regex_search(rest, label, kLabel, std::regex_constants::match_continuous)) {
+        wrong("no label", line);
+        return;
+      }
+      if (!labels.insert(label[1]).second) {
+        wrong("a label comes twice", line);
+      }
+    }
+  }
+
+  void end_of_family() {
+    if (!helped_.empty() && samples_ == 0) {
+      found_.push_back(helped_ + " has no sample");
+    }
+  }
+
+  std::vector<std::string> found_;
+  std::set<std::string> families_;
+  std::set<std::string> series_;
+  std::string helped_;
+  std::string name_;
+  int samples_ = 1;
+};
+
+struct Told {
+  device::Snapshot snapshot;
+  MetricsFacts facts;
+};
+
+void tell(const test::TemporaryDirectory& tree, Told& told) {
+  device::SnapshotOptions options;
+  options.root = tree.path("");
+  auto snapshot = device::take_snapshot(options);
+  ASSERT_TRUE(snapshot) << snapshot.error().message();
+  told.snapshot = std::move(*snapshot);
+  told.facts.snapshot = &told.snapshot;
+  told.facts.ports = judge_ports(
+      told.snapshot, device::HostFactReader::read_recorded(told.snapshot, options.root));
+  for (const device::Device& device : told.snapshot.devices) {
+    told.facts.counters[device.name] = read_counters(device, options.root);
+  }
+}
+
+os::JournalEntry entry_about(const std::string& module, const std::string& result,
+                             const std::string& usec) {
+  return {{}, {}, {{"KMOD", module}, {"RESULT", result}, {"USEC", usec}, {"RDMA_LIST", "rdma"}}};
+}
+
+TEST(Metrics, OfEveryRecordedMachineAreWellFormed) {
+  for (const std::string machine : {"bnxt_re", "cxgb4-iwarp", "efa", "erdma", "hfi1-opa", "irdma",
+                                    "mana", "mlx4-mixed", "mlx5-ib", "mlx5-roce", "rxe", "siw"}) {
+    const test::RecordedTree tree({machine});
+    Told told;
+    tell(tree, told);
+    EXPECT_THAT(Checker::problems(metrics_text(told.facts)), IsEmpty()) << machine;
+  }
+}
+
+TEST(Metrics, CheckerSeesWhatIsWrong) {
+  const std::string head = "# HELP a_b Text.\n# TYPE a_b gauge\n";
+  EXPECT_THAT(Checker::problems(head + "a_b 1\n"), IsEmpty());
+  EXPECT_THAT(Checker::problems(head), SizeIs(1));
+  EXPECT_THAT(Checker::problems(head + "a_b 1"), SizeIs(1));
+  EXPECT_THAT(Checker::problems(head + "a_b 1\na_b 2\n"), SizeIs(1));
+  EXPECT_THAT(Checker::problems(head + "a_c 1\n"), SizeIs(1));
+  EXPECT_THAT(Checker::problems(head + "a_b NaN\n"), SizeIs(1));
+  EXPECT_THAT(Checker::problems(head + "a_b{x=\"y} 1\n"), SizeIs(1));
+  EXPECT_THAT(Checker::problems(head + "a_b{x=\"\\y\"} 1\n"), SizeIs(1));
+  EXPECT_THAT(Checker::problems(head + "a_b{x=\"y\",x=\"z\"} 1\n"), SizeIs(1));
+  EXPECT_THAT(Checker::problems(head + "a_b 1\n" + head + "a_b{x=\"y\"} 1\n"), SizeIs(1));
+  EXPECT_THAT(Checker::problems("# HELP a_b Text.\n# TYPE a_b counter\na_b 1\n"), SizeIs(1));
+  EXPECT_THAT(Checker::problems("a_b 1\n"), Not(IsEmpty()));
+}
+
+TEST(Metrics, TellStateReadinessAndCountersOfAPort) {
+  const test::RecordedTree tree({"mlx5-ib"});
+  tree.write("dev/infiniband/rdma_cm", "");
+  Told told;
+  tell(tree, told);
+  const std::string port = told.snapshot.devices[0].sysfs_path.substr(1) + "/ports/1/";
+  tree.write(port + "counters/port_rcv_data", "1000\n");
+  tree.write(port + "counters/symbol_error", "0\n");
+  tree.write(port + "hw_counters/out_of_sequence", "7\n");
+  tree.write(port + "hw_counters/lifespan", "10\n");
+  tell(tree, told);
+  const std::string text = metrics_text(told.facts);
+  EXPECT_THAT(Checker::problems(text), IsEmpty());
+  for (const char* const line :
+       {"rdma_boot_port_state_id{device=\"mlx5_0\",port=\"1\"} 4\n",
+        "rdma_boot_port_rate_bytes_per_second{device=\"mlx5_0\",port=\"1\"} 25000000000\n",
+        "rdma_boot_port_ready{device=\"mlx5_0\",port=\"1\",level=\"address\"} 1\n",
+        "rdma_boot_port_broken{device=\"mlx5_0\",port=\"1\"} 0\n",
+        "rdma_boot_port_received_bytes_total{device=\"mlx5_0\",port=\"1\"} 4000\n",
+        "rdma_boot_port_counter_total{device=\"mlx5_0\",port=\"1\",counter=\"symbol_error\"} 0\n",
+        "rdma_boot_port_hw_counter_total{device=\"mlx5_0\",port=\"1\",counter="
+        "\"out_of_sequence\"} 7\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("lifespan")));
+}
+
+TEST(Metrics, HostileTextStaysInsideItsLabel) {
+  const test::RecordedTree tree({"siw"});
+  const std::string device = "sys/devices/virtual/infiniband/siw0/";
+  tree.write(device + "board_id", "a\"} 1\nx\\y\x1b[0m");
+  Told told;
+  tell(tree, told);
+  const std::string text = metrics_text(told.facts);
+  EXPECT_THAT(Checker::problems(text), IsEmpty());
+  EXPECT_THAT(text, HasSubstr("board_id=\"a\\\"} 1\\\\x0ax"));
+}
+
+TEST(Metrics, ModulesHaveTheirLastRun) {
+  Told told;
+  told.facts.snapshot = &told.snapshot;
+  told.facts.modules = last_runs(
+      module_runs({entry_about("ib_umad", "failed", "5"), entry_about("rdma_ucm", "loaded", "12"),
+                   entry_about("ib_umad", "loaded", "2000003"), entry_about("x", "loaded", "soon"),
+                   entry_about("", "loaded", "1")}));
+  const std::string text = metrics_text(told.facts);
+  EXPECT_THAT(Checker::problems(text), IsEmpty());
+  EXPECT_THAT(text,
+              HasSubstr("rdma_boot_module_load_result{module=\"ib_umad\",list=\"rdma\",result="
+                        "\"loaded\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("rdma_boot_module_load_duration_seconds{module=\"ib_umad\"} 2.000003\n"));
+  EXPECT_THAT(text,
+              HasSubstr("rdma_boot_module_load_duration_seconds{module=\"rdma_ucm\"} 0.000012\n"));
+  EXPECT_THAT(text, Not(HasSubstr("failed")));
+}
+
+TEST(Metrics, AMapperThatDoesNotAnswerIsDown) {
+  Told told;
+  told.facts.snapshot = &told.snapshot;
+  EXPECT_EQ(metrics_text(told.facts), "# no RDMA device\n");
+  told.facts.mapper_asked = true;
+  EXPECT_THAT(metrics_text(told.facts), HasSubstr("\nrdma_boot_mapper_up 0\n"));
+}
+
+TEST(Metrics, TheMapperTellsItsCountersAndNothingElse) {
+  Told told;
+  told.facts.snapshot = &told.snapshot;
+  told.facts.mapper_asked = true;
+  told.facts.mapper = nlohmann::json::parse(
+      R"({"mappings":[{},{}],"counters":{"queries":3,"bad name":1,"text":"x","timed_out":-1}})");
+  const std::string text = metrics_text(told.facts);
+  EXPECT_THAT(Checker::problems(text), IsEmpty());
+  EXPECT_THAT(text, HasSubstr("\nrdma_boot_mapper_up 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nrdma_boot_mapper_mappings 2\n"));
+  EXPECT_THAT(text, HasSubstr("\nrdma_boot_mapper_events_total{event=\"queries\"} 3\n"));
+  EXPECT_THAT(text, Not(HasSubstr("bad name")));
+  EXPECT_THAT(text, Not(HasSubstr("timed_out")));
+  told.facts.mapper = nlohmann::json::parse(R"({"mappings":3,"counters":[]})");
+  EXPECT_THAT(Checker::problems(metrics_text(told.facts)), IsEmpty());
+}
+
+}  // namespace
+}  // namespace rdmaboot::rdmactl
