@@ -109,10 +109,10 @@ std::optional<DecodeError> load_body(Type type, std::span<const std::byte> messa
   const std::byte* at = message.data() + kHeaderBytes;
   switch (type) {
     case Type::kConnectRequest:
-      body.emplace<ConnectRequest>(load_parameters(at, swapped));
+      body = ConnectRequest{load_parameters(at, swapped)};
       break;
     case Type::kConnectReply:
-      body.emplace<ConnectReply>(load_parameters(at, swapped));
+      body = ConnectReply{load_parameters(at, swapped)};
       break;
     case Type::kNoop:
       body.emplace<Noop>();
@@ -122,17 +122,17 @@ std::optional<DecodeError> load_body(Type type, std::span<const std::byte> messa
     case Type::kPutRequest:
       return load_put_request(message, body.emplace<PutRequest>());
     case Type::kPutNak:
-      body.emplace<PutNak>(load_completion(at, swapped));
+      body = PutNak{load_completion(at, swapped)};
       break;
     case Type::kPutAck:
       return load_put_ack(message, swapped, body.emplace<PutAck>());
     case Type::kPutDone:
-      body.emplace<PutDone>(load_completion(at, swapped));
+      body = PutDone{load_completion(at, swapped)};
       break;
     case Type::kGetRequest:
       return load_get_request(message, swapped, body.emplace<GetRequest>());
     case Type::kGetDone:
-      body.emplace<GetDone>(load_completion(at, swapped));
+      body = GetDone{load_completion(at, swapped)};
       break;
   }
   return std::nullopt;

@@ -18,6 +18,9 @@ template <typename... Visitors>
 struct Overloaded : Visitors... {
   using Visitors::operator()...;
 };
+// clang before 17 does not deduce it by itself.
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 struct StoreBody {
   std::byte* at;  ///< of the message
