@@ -158,8 +158,8 @@ QueueLimits queue_limits(std::uint16_t depth, std::uint16_t max_fragments, wire:
   if (device.max_queue_pair_requests > 0) {
     limits.send_requests = std::min(limits.send_requests, device.max_queue_pair_requests);
   }
-  limits.segments = device.max_segments == 0 ? kMaxSegments
-                                             : std::min(kMaxSegments, device.max_segments);
+  limits.segments =
+      device.max_segments == 0 ? kMaxSegments : std::min(kMaxSegments, device.max_segments);
   limits.inline_bytes = settings.inline_bytes;
   limits.completions = limits.send_requests + limits.receive_requests;
   return limits;
@@ -198,8 +198,7 @@ core::Result<void> check(const Settings& s) {
       {s.keepalive >= zero, "keepalive", "0 or more"},
       {s.drain_timeout > zero, "drain_timeout", "more than 0"},
       {s.reconnect_first > zero, "reconnect_first", "more than 0"},
-      {s.reconnect_longest >= s.reconnect_first, "reconnect_longest",
-       "reconnect_first or more"},
+      {s.reconnect_longest >= s.reconnect_first, "reconnect_longest", "reconnect_first or more"},
       {s.failover_sweep > zero, "failover_sweep", "more than 0"},
       {s.connections_per_peer >= 1 && s.connections_per_peer <= 16, "connections_per_peer",
        "1 to 16"},

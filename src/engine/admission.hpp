@@ -42,9 +42,9 @@ struct Attempt {
 };
 
 enum class AfterRefusal : std::uint8_t {
-  kGiveUp,       ///< what waits fails
-  kRetry,        ///< at once, with `next`
-  kRetryLater,   ///< the peer's own connection may come first
+  kGiveUp,      ///< what waits fails
+  kRetry,       ///< at once, with `next`
+  kRetryLater,  ///< the peer's own connection may come first
 };
 
 struct Verdict {

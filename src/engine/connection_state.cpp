@@ -123,17 +123,27 @@ CloseReason reason_of(ConnectionState state, ConnectionEvent event) {
 
 std::string_view to_string(ConnectionEvent event) {
   static constexpr std::array<std::string_view, kConnectionEvents> kNames = {
-      "address resolved", "route resolved",            "established",       "rejected",
-      "connect failed",   "disconnected",              "communication established",
-      "queue pair failed", "device removal",           "address changed",   "completions ready",
-      "timed out",        "broken",                    "drained"};
+      "address resolved",
+      "route resolved",
+      "established",
+      "rejected",
+      "connect failed",
+      "disconnected",
+      "communication established",
+      "queue pair failed",
+      "device removal",
+      "address changed",
+      "completions ready",
+      "timed out",
+      "broken",
+      "drained"};
   return kNames[static_cast<std::size_t>(event)];
 }
 
 std::string_view to_string(ConnectionAction action) {
-  static constexpr std::array<std::string_view, 9> kNames = {
-      "ignore", "resolve route", "connect", "open", "notify", "poll", "refused", "tear down",
-      "destroy"};
+  static constexpr std::array<std::string_view, 9> kNames = {"ignore",  "resolve route", "connect",
+                                                             "open",    "notify",        "poll",
+                                                             "refused", "tear down",     "destroy"};
   return kNames[static_cast<std::size_t>(action)];
 }
 

@@ -37,13 +37,13 @@ inline constexpr std::size_t kConnectionEvents = 14;
 enum class ConnectionAction : std::uint8_t {
   kIgnore,
   kResolveRoute,
-  kConnect,    ///< make the queue pair, post the receives, connect
-  kOpen,       ///< the transport stands: judge the reply, then replay what came early
-  kNotify,     ///< tell the connection manager that the connection stands
-  kPoll,       ///< the completion queue
-  kRefused,    ///< act on the reject record
-  kTearDown,   ///< first phase: disconnect and flush; what was posted comes back
-  kDestroy,    ///< second phase: endpoint first, then memory, then completions
+  kConnect,   ///< make the queue pair, post the receives, connect
+  kOpen,      ///< the transport stands: judge the reply, then replay what came early
+  kNotify,    ///< tell the connection manager that the connection stands
+  kPoll,      ///< the completion queue
+  kRefused,   ///< act on the reject record
+  kTearDown,  ///< first phase: disconnect and flush; what was posted comes back
+  kDestroy,   ///< second phase: endpoint first, then memory, then completions
 };
 [[nodiscard]] std::string_view to_string(ConnectionAction action);
 

@@ -53,7 +53,7 @@ Toll toll_of(wire::Type type) {
 
 CreditLedger::CreditLedger(const CreditTerms& terms)
     : terms_(terms), version_(terms.version), concurrent_sends_(concurrent_sends_of(terms)) {
-  assert(terms.depth >= (version_ == wire::Version::k1 ? 2 : 1));
+  assert(terms.depth >= wire::least_depth(version_));
   set_depth(std::clamp<std::uint16_t>(terms.depth, 1, wire::kMaxDepth));
 }
 
@@ -63,7 +63,7 @@ void CreditLedger::set_depth(std::uint16_t depth) {
 }
 
 bool CreditLedger::lower_depth(std::uint16_t depth) {
-  if (depth == 0 || depth > depth_ || used_) {
+  if (depth < wire::least_depth(version_) || depth > depth_ || used_) {
     return false;
   }
   set_depth(depth);
@@ -152,9 +152,9 @@ bool CreditLedger::noop_due(const Waiting& waiting, bool keepalive_due) const {
 
 wire::Decoded<void> CreditLedger::received(wire::Type type, std::uint8_t credits) {
   used_ = true;
-  if (credits_ + credits > depth_) {
-    return tl::unexpected(
-        wire::DecodeError{wire::Field::kCredits, std::uint64_t{credits_} + credits, depth_});
+  const std::uint32_t total = std::uint32_t{credits_} + held_credits_ + credits;
+  if (total > depth_) {
+    return tl::unexpected(wire::DecodeError{wire::Field::kCredits, total, depth_});
   }
   if (costs_credit(toll_of(type))) {
     if (peer_credits_ == 0) {
@@ -162,14 +162,27 @@ wire::Decoded<void> CreditLedger::received(wire::Type type, std::uint8_t credits
     }
     --peer_credits_;
   }
+  if (type == wire::Type::kNoop && version_ == wire::Version::k2) {
+    held_credits_ = static_cast<std::uint16_t>(held_credits_ + credits);
+    ++held_noops_;
+    return {};
+  }
   credits_ = static_cast<std::uint16_t>(credits_ + credits);
   return {};
+}
+
+void CreditLedger::noop_reposted() {
+  if (held_noops_ > 0 && --held_noops_ == 0) {
+    credits_ = static_cast<std::uint16_t>(credits_ + held_credits_);
+    held_credits_ = 0;
+  }
 }
 
 void CreditLedger::reposted(wire::Type type, bool put_acknowledged) {
   switch (type) {
     case wire::Type::kNoop:
       if (version_ == wire::Version::k2) {
+        noop_reposted();
         return;
       }
       break;

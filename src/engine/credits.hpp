@@ -31,7 +31,7 @@ enum class Toll : std::uint8_t {
 /// How a connection's ledger begins.
 struct CreditTerms {
   wire::Version version = wire::Version::k2;
-  std::uint16_t depth = wire::kDefaultDepth;  ///< 1..255; of version 1 2..8
+  std::uint16_t depth = wire::kDefaultDepth;  ///< least_depth()..255; of version 1 at most 8
   /// At so many owed credits a NOOP takes them back, of a queue of `configured_depth`; 0: the
   /// default, the half. Clamped to configured_depth / 2 .. configured_depth - 1 and then scaled to
   /// the depth that was agreed on, as the kernel does (peer_credits_hiw, peer_credits).
@@ -62,8 +62,8 @@ class CreditLedger {
 
   /// The acceptor agreed to a smaller depth (D4). The receives that are posted already stay: their
   /// number is the caller's (receives_of() of the depth asked for), never this ledger's.
-  /// @return false, and nothing changes: a depth of 0 or above the present one, or a message was
-  /// posted or received already
+  /// @return false, and nothing changes: a depth below least_depth() or above the present one, or a
+  /// message was posted or received already
   [[nodiscard]] bool lower_depth(std::uint16_t depth);
 
   // ---- Out -------------------------------------------------------------------------------------
@@ -90,8 +90,10 @@ class CreditLedger {
 
   // ---- In --------------------------------------------------------------------------------------
 
-  /// A message came. Errors, both of which close the connection: more credits given back than were
-  /// ever taken; a message that costs a credit and was sent without one.
+  /// A message came. What a NOOP of version 2 gives back may be used once its buffer is posted
+  /// again: otherwise the peer could run out of the two receives that it is for. Errors, both of
+  /// which close the connection: more credits given back than were ever taken; a message that costs
+  /// a credit and was sent without one.
   [[nodiscard]] wire::Decoded<void> received(wire::Type type, std::uint8_t credits);
   /// Its buffer is posted again.
   /// @param put_acknowledged of a PUT_REQ that was answered by PUT_ACK: its credit is kept until
@@ -107,6 +109,8 @@ class CreditLedger {
   [[nodiscard]] std::uint16_t credits() const { return credits_; }    ///< messages I may post
   [[nodiscard]] std::uint16_t reserved() const { return reserved_; }  ///< exchanges I may open
   [[nodiscard]] std::uint16_t owed() const { return owed_; }          ///< goes into the next header
+  /// Of NOOPs whose buffer is not posted again yet; not in credits().
+  [[nodiscard]] std::uint16_t held_credits() const { return held_credits_; }
   /// Messages that the peer may have paid for and sent, as far as I know what it has.
   [[nodiscard]] std::uint16_t peer_credits() const { return peer_credits_; }
   [[nodiscard]] std::uint32_t posted() const { return posted_; }  ///< and not completed
@@ -118,6 +122,7 @@ class CreditLedger {
 
  private:
   void set_depth(std::uint16_t depth);
+  void noop_reposted();
   [[nodiscard]] bool costs_credit(Toll toll) const;
 
   CreditTerms terms_;
@@ -129,6 +134,8 @@ class CreditLedger {
   std::uint16_t reserved_ = 0;
   std::uint16_t owed_ = 0;
   std::uint16_t peer_credits_ = 0;
+  std::uint16_t held_credits_ = 0;  ///< of NOOPs whose buffer is not posted again yet
+  std::uint32_t held_noops_ = 0;
   std::uint32_t posted_ = 0;
   std::uint32_t noops_posted_ = 0;
   bool used_ = false;

@@ -10,9 +10,9 @@
 namespace rdmaboot::engine {
 
 std::uint64_t incarnation_now() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<Duration>(
-                                        std::chrono::system_clock::now().time_since_epoch())
-                                        .count());
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
 }
 
 namespace {
@@ -62,11 +62,9 @@ Engine::Impl::~Impl() {
 
 core::Result<void> Engine::Impl::start() {
   enter();
-  auto device = fabric_.listen({settings_.nid.ipv4(), settings_.port}, settings_.backlog);
-  if (!device) {
-    return tl::unexpected(device.error());
+  if (auto found = find_device(); !found) {
+    return found;
   }
-  memory_ = std::make_shared<DeviceMemory>(std::move(*device), settings_, budget_, statistics_);
   arrange(device_timer_, TimerKind::kDevice, nullptr, now_ + settings_.failover_sweep);
   arrange(age_timer_, TimerKind::kAge, nullptr, now_ + settings_.pool_age);
   return {};
@@ -211,8 +209,7 @@ std::optional<Duration> Engine::Impl::next_deadline() const {
     return now_;
   }
   std::optional<Duration> next = deadlines_.next();
-  for (const Connection* c = to_poll_.front(); c != nullptr;
-       c = decltype(to_poll_)::next(*c)) {
+  for (const Connection* c = to_poll_.front(); c != nullptr; c = decltype(to_poll_)::next(*c)) {
     const Duration due = c->hot_until > now_ ? c->hot_until : now_;
     next = next ? std::min(*next, due) : due;
   }

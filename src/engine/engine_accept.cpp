@@ -40,7 +40,13 @@ void Engine::Impl::requested(ConnectRequested request) {
   self.require_privileged_port = settings_.require_privileged_port;
 
   const SocketAddress from = endpoint.peer_address();
-  const auto checked = wire::check_connect_request(request.private_data.view(), from.port, self);
+  auto checked = wire::check_connect_request(request.private_data.view(), from.port, self);
+  if (!checked && checked.error().cause.field == wire::Field::kMaxFrags &&
+      checked.error().reject.version == static_cast<std::uint16_t>(wire::Version::k1)) {
+    // Version 1 has no way to agree on fewer: it gets as many as there can be.
+    self.limits.max_fragments = wire::kMaxFragments;
+    checked = wire::check_connect_request(request.private_data.view(), from.port, self);
+  }
   if (!checked) {
     refuse(endpoint, checked.error().reject, Nid::o2ib(from.ipv4),
            wire::to_string(checked.error().cause));
@@ -54,9 +60,9 @@ void Engine::Impl::requested(ConnectRequested request) {
 
   // Whom I admit
   if (settings_.check_source_address && nid.ipv4() != from.ipv4) {
-    refuse_for(wire::RejectReason::kFatal,
-               wire::to_string(wire::DecodeError{wire::Field::kSourceAddress, from.ipv4,
-                                                 nid.ipv4()}));
+    refuse_for(
+        wire::RejectReason::kFatal,
+        wire::to_string(wire::DecodeError{wire::Field::kSourceAddress, from.ipv4, nid.ipv4()}));
     return;
   }
   if (!is_allowed(nid, settings_.allowed)) {
@@ -120,10 +126,9 @@ void Engine::Impl::requested(ConnectRequested request) {
     return;
   }
   const PrivateData reply = connect_message(
-      c, wire::ConnectReply{{c.attempt.queue_depth, c.attempt.max_fragments,
-                             wire::kMessageBytes}});
-  made = c.endpoint->accept({reply.view(), settings_.retry_count,
-                             settings_.receiver_not_ready_retries});
+      c, wire::ConnectReply{{c.attempt.queue_depth, c.attempt.max_fragments, wire::kMessageBytes}});
+  made = c.endpoint->accept(
+      {reply.view(), settings_.retry_count, settings_.receiver_not_ready_retries});
   if (!made) {
     fail(c, CloseReason::kConnectFailed, made.error().message());
     return;

@@ -57,9 +57,9 @@ void Engine::Impl::connect(Peer& peer) {
   std::uint16_t port = settings_.use_privileged_port ? kHighestPrivilegedPort : 0;
   auto begun = c.endpoint->resolve_address({settings_.nid.ipv4(), port}, destination,
                                            settings_.resolve_timeout);
-  while (!begun && port > 1 &&
-         (begun.error().error_number == EADDRINUSE ||
-          begun.error().error_number == EADDRNOTAVAIL)) {
+  while (
+      !begun && port > 1 &&
+      (begun.error().error_number == EADDRINUSE || begun.error().error_number == EADDRNOTAVAIL)) {
     begun = c.endpoint->resolve_address({settings_.nid.ipv4(), --port}, destination,
                                         settings_.resolve_timeout);
   }
@@ -97,11 +97,11 @@ void Engine::Impl::request_connection(Connection& c) {
     made = post_all_receives(c);
   }
   if (made) {
-    const PrivateData request = connect_message(
-        c, wire::ConnectRequest{{c.attempt.queue_depth, c.attempt.max_fragments,
-                                 wire::kMessageBytes}});
-    made = c.endpoint->connect({request.view(), settings_.retry_count,
-                                settings_.receiver_not_ready_retries});
+    const PrivateData request =
+        connect_message(c, wire::ConnectRequest{{c.attempt.queue_depth, c.attempt.max_fragments,
+                                                 wire::kMessageBytes}});
+    made = c.endpoint->connect(
+        {request.view(), settings_.retry_count, settings_.receiver_not_ready_retries});
   }
   if (!made) {
     fail(c, CloseReason::kLocalResources, made.error().message());
@@ -120,7 +120,8 @@ core::Result<void> Engine::Impl::make_queue_pair(Connection& c) {
     }
   }
   for (;; --depth) {
-    c.limits = queue_limits(depth, settings_.max_fragments, c.attempt.version, settings_, device);
+    c.limits = queue_limits(depth, std::max(settings_.max_fragments, c.attempt.max_fragments),
+                            c.attempt.version, settings_, device);
     c.limits.completion_vector = static_cast<std::uint32_t>(c.id);
     const auto inline_bytes = c.endpoint->create_queue_pair(c.limits);
     if (inline_bytes) {
@@ -143,10 +144,10 @@ core::Result<void> Engine::Impl::post_all_receives(Connection& c) {
     if (!buffer) {
       return tl::unexpected(buffer.error());
     }
-    receive_chain_.push_back({c.receives.size(),
-                              {reinterpret_cast<std::uint64_t>(buffer->data),
-                               static_cast<std::uint32_t>(wire::kMessageBytes),
-                               buffer->local_key}});
+    receive_chain_.push_back(
+        {c.receives.size(),
+         {reinterpret_cast<std::uint64_t>(buffer->data),
+          static_cast<std::uint32_t>(wire::kMessageBytes), buffer->local_key}});
     c.receives.push_back(*buffer);
   }
   auto posted = c.endpoint->post(std::span<const ReceiveRequest>(receive_chain_));

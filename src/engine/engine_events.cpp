@@ -121,8 +121,8 @@ void Engine::Impl::apply(Connection& c, ConnectionEvent event, CloseReason reaso
       want_poll(c);
       break;
     case ConnectionAction::kRefused: {
-      const Verdict verdict = judge_refusal(std::get<event::Rejected>(cause->what), c.attempt,
-                                            settings_.versions);
+      const Verdict verdict =
+          judge_refusal(std::get<event::Rejected>(cause->what), c.attempt, settings_.versions);
       c.reason = verdict.reason;
       c.detail = verdict.detail;
       c.after_refusal = verdict.what;
@@ -240,6 +240,9 @@ void Engine::Impl::handle(const DeviceEvent& event) {
       }
       break;
     case DeviceEvent::Kind::kPortError:
+      if (!memory_) {
+        break;  // late: of a device that is gone
+      }
       port_up_ = false;
       lose_device(CloseReason::kPortDown);
       break;
@@ -253,6 +256,7 @@ void Engine::Impl::handle(const DeviceEvent& event) {
       lose_device(CloseReason::kDeviceRemoved);
       fabric_.stop_listening();
       memory_.reset();
+      port_up_ = true;  // whatever comes next has a port of its own
       arrange(device_timer_, TimerKind::kDevice, nullptr, now_ + std::chrono::seconds(1));
       break;
     case DeviceEvent::Kind::kAddressChange:
@@ -274,11 +278,11 @@ void Engine::Impl::lose_device(CloseReason reason) {
 }
 
 /// Listener first, otherwise the address would be in use; then the device, then its memory.
-bool Engine::Impl::find_device() {
+core::Result<void> Engine::Impl::find_device() {
   auto device = fabric_.listen({settings_.nid.ipv4(), settings_.port}, settings_.backlog);
   if (!device) {
     ++device_failures_;
-    return false;
+    return tl::unexpected(device.error());
   }
   auto memory = std::make_shared<DeviceMemory>(std::move(*device), settings_, budget_, statistics_);
   for (const std::span<std::byte> range : user_memory_) {
@@ -287,17 +291,20 @@ bool Engine::Impl::find_device() {
   }
   memory_ = std::move(memory);
   device_failures_ = 0;
-  return true;
+  if (memory_->device().name() != last_device_) {
+    last_device_ = memory_->device().name();
+    port_up_ = true;  // until that device says otherwise
+  }
+  return {};
 }
 
 void Engine::Impl::sweep_device() {
   const Duration retry = std::chrono::seconds(std::clamp(device_failures_, 1U, 10U));
   if (memory_) {
     const auto name = fabric_.device_of({settings_.nid.ipv4(), settings_.port});
-    const bool moved = settings_.failover != Failover::kOff &&
-                       (!name || *name != memory_->device().name());
-    if (!moved || !port_up_ ||
-        (last_failover_ != Duration::min() && now_ - last_failover_ < kFailoverPause)) {
+    const bool moved =
+        settings_.failover != Failover::kOff && (!name || *name != memory_->device().name());
+    if (!moved || (last_failover_ != Duration::min() && now_ - last_failover_ < kFailoverPause)) {
       arrange(device_timer_, TimerKind::kDevice, nullptr,
               now_ + (moved ? kFailoverPause : settings_.failover_sweep));
       return;
@@ -305,7 +312,7 @@ void Engine::Impl::sweep_device() {
     lose_device(CloseReason::kAddressChanged);
     memory_.reset();
   }
-  if (!port_up_ || !find_device()) {
+  if (!find_device()) {
     arrange(device_timer_, TimerKind::kDevice, nullptr, now_ + retry);
     return;
   }

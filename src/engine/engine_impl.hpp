@@ -82,8 +82,7 @@ class Engine::Impl {
                                                 const ExposeOptions& options);
   bool withdraw(ExposureId id);
 
-  [[nodiscard]] tl::expected<TransferId, TransferStatus> put(Nid nid,
-                                                             std::span<const iovec> source,
+  [[nodiscard]] tl::expected<TransferId, TransferStatus> put(Nid nid, std::span<const iovec> source,
                                                              const PutOptions& options,
                                                              WhenDone done);
   [[nodiscard]] tl::expected<TransferId, TransferStatus> get(Nid nid, std::span<const iovec> sink,
@@ -144,7 +143,7 @@ class Engine::Impl {
   bool bury_all();
   void handle(const DeviceEvent& event);
   void lose_device(CloseReason reason);
-  bool find_device();
+  [[nodiscard]] core::Result<void> find_device();
   void sweep_device();
 
   // -- Sending (engine_send.cpp)
@@ -256,6 +255,7 @@ class Engine::Impl {
   MemoryBudget budget_;
 
   std::shared_ptr<DeviceMemory> memory_;  ///< of the device that has the address; null: none has
+  std::string last_device_;
   bool port_up_ = true;
   unsigned device_failures_ = 0;
   Duration last_failover_ = Duration::min();

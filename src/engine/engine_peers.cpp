@@ -123,9 +123,9 @@ void Engine::Impl::attempt_failed(Peer& peer, AfterRefusal after, CloseReason re
   }
   ++peer.failures;
   arrange(peer.timer, TimerKind::kPeer, &peer, now_ + back_off(peer.failures, settings_, jitter_));
-  const bool others = std::any_of(
-      peer.connections.begin(), peer.connections.end(),
-      [](const auto& c) { return c->state <= ConnectionState::kEstablished; });
+  const bool others =
+      std::any_of(peer.connections.begin(), peer.connections.end(),
+                  [](const auto& c) { return c->state <= ConnectionState::kEstablished; });
   if (after == AfterRefusal::kGiveUp && !others) {
     fail_waiting(peer, status_of_failed_connect(reason));
   }
@@ -137,7 +137,8 @@ void Engine::Impl::fail_waiting(Peer& peer, TransferStatus status) {
   }
 }
 
-// ---- Admitting a peer again ----------------------------------------------------------------------
+// ---- Admitting a peer again
+// ----------------------------------------------------------------------
 
 void Engine::Impl::start_probe(Peer& peer) {
   if (peer.probe != 0) {

@@ -88,8 +88,7 @@ unsigned Engine::Impl::poll_batch(Connection& c) {
       }
     } else if (c.established()) {
       take(c, index, completion.bytes);
-    } else if (c.state == ConnectionState::kConnecting ||
-               c.state == ConnectionState::kAccepting) {
+    } else if (c.state == ConnectionState::kConnecting || c.state == ConnectionState::kAccepting) {
       c.early.push_back({index, completion.bytes});
       if (!c.active && !c.after_data) {
         // Data instead of an RTU: the connection stands.
@@ -143,8 +142,7 @@ void Engine::Impl::repost(Connection& c) {
     const MessageBuffer& buffer = c.receives[taken.index];
     receive_chain_.push_back({taken.index,
                               {reinterpret_cast<std::uint64_t>(buffer.data),
-                               static_cast<std::uint32_t>(wire::kMessageBytes),
-                               buffer.local_key}});
+                               static_cast<std::uint32_t>(wire::kMessageBytes), buffer.local_key}});
   }
   const auto posted = c.endpoint->post(std::span<const ReceiveRequest>(receive_chain_));
   if (!posted) {
@@ -190,8 +188,7 @@ wire::Decoded<bool> Engine::Impl::receive(Connection& c, std::span<const std::by
       message->body);
 }
 
-wire::Decoded<void> Engine::Impl::check_identity(const Connection& c,
-                                                 const wire::Header& h) const {
+wire::Decoded<void> Engine::Impl::check_identity(const Connection& c, const wire::Header& h) const {
   using wire::DecodeError;
   using wire::Field;
   if (h.source != c.peer->nid) {
@@ -220,13 +217,11 @@ wire::Decoded<bool> Engine::Impl::check_lnet(const Connection& c,
                                              const wire::LnetHeader& lnet) const {
   using wire::DecodeError;
   using wire::Field;
-  const auto on_my_network = [&](Nid nid) {
-    return nid.value >> 32 == settings_.nid.value >> 32;
-  };
+  const auto on_my_network = [&](Nid nid) { return nid.value >> 32 == settings_.nid.value >> 32; };
   if (lnet.destination != settings_.nid) {
     if (on_my_network(lnet.destination)) {
-      return tl::unexpected(DecodeError{Field::kLnetDestinationNid, lnet.destination.value,
-                                        settings_.nid.value});
+      return tl::unexpected(
+          DecodeError{Field::kLnetDestinationNid, lnet.destination.value, settings_.nid.value});
     }
     return false;  // nothing is routed here
   }
@@ -342,8 +337,8 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::PutNak& message)
     return tl::unexpected(x.error());
   }
   if (message.status > 0) {
-    return tl::unexpected(wire::DecodeError{
-        wire::Field::kStatus, static_cast<std::uint64_t>(message.status), 0});
+    return tl::unexpected(
+        wire::DecodeError{wire::Field::kStatus, static_cast<std::uint64_t>(message.status), 0});
   }
   (*x)->waits_for_answer = false;
   end(**x, message.status == 0 ? TransferStatus::kNotMatched : TransferStatus::kPeerFailed, 0,
@@ -359,8 +354,8 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::PutAck& message)
   Exchange& x = **found;
   const wire::FragmentList& sink = message.sink.fragments;
   if (sink.size() > c.attempt.max_fragments) {
-    return tl::unexpected(wire::DecodeError{wire::Field::kFragmentCount, sink.size(),
-                                            c.attempt.max_fragments});
+    return tl::unexpected(
+        wire::DecodeError{wire::Field::kFragmentCount, sink.size(), c.attempt.max_fragments});
   }
   const std::uint64_t bytes = sink.total_bytes();
   if (bytes > x.slice.length) {
@@ -402,8 +397,8 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::GetRequest& mess
   }
   const wire::FragmentList& sink = message.sink.fragments;
   if (sink.size() > c.attempt.max_fragments) {
-    return tl::unexpected(wire::DecodeError{wire::Field::kFragmentCount, sink.size(),
-                                            c.attempt.max_fragments});
+    return tl::unexpected(
+        wire::DecodeError{wire::Field::kFragmentCount, sink.size(), c.attempt.max_fragments});
   }
   const auto done = [&](int status) {
     answer_now(c, wire::GetDone{{message.cookie, status}});
@@ -416,8 +411,8 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::GetRequest& mess
   }
   Slice source;
   Exposure* exposure = nullptr;
-  const std::uint64_t room = std::min<std::uint64_t>(
-      {get->length, sink.total_bytes(), std::uint64_t{wire::kMaxPayload}});
+  const std::uint64_t room =
+      std::min<std::uint64_t>({get->length, sink.total_bytes(), std::uint64_t{wire::kMaxPayload}});
   if (get->portal == wire::kReservedPortal && get->match_bits == wire::kPingMatchBits) {
     ping_range_ = {ping_bytes_.data(), ping_answer(ping_bytes_)};
     source = slice_at({&ping_range_, 1}, get->offset, room);
@@ -429,8 +424,8 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::GetRequest& mess
       return done(kNoMatch);
     }
     if (get->offset < exposure->total) {
-      source = slice_at(exposure->fragments, get->offset,
-                        std::min(room, exposure->total - get->offset));
+      source =
+          slice_at(exposure->fragments, get->offset, std::min(room, exposure->total - get->offset));
     }
   }
   if (source.length == 0) {

@@ -31,7 +31,7 @@ wire::Checksum checksum_of(const Settings& settings) {
 }  // namespace
 
 wire::Header Engine::Impl::header_for(const Connection& c) const {
-  return {c.attempt.version,     0, settings_.nid, c.peer->nid, settings_.incarnation,
+  return {c.attempt.version,         0, settings_.nid, c.peer->nid, settings_.incarnation,
           c.attempt.peer_incarnation};
 }
 
@@ -112,8 +112,8 @@ void Engine::Impl::send_from(Connection& c) {
       }
       continue;
     }
-    const bool keepalive = settings_.keepalive > Duration{0} &&
-                           now_ - c.last_sent >= settings_.keepalive;
+    const bool keepalive =
+        settings_.keepalive > Duration{0} && now_ - c.last_sent >= settings_.keepalive;
     if (c.ledger->noop_due({false, !c.paying.empty()}, keepalive)) {
       Outgoing* noop = make_message(c, nullptr, wire::Noop{});
       if (noop == nullptr) {
@@ -130,8 +130,7 @@ void Engine::Impl::send_from(Connection& c) {
       continue;
     }
     message = c.paying.front();
-    if (message == nullptr || !c.ledger->may_post(Toll::kCredit) ||
-        !post(c, *message, c.paying)) {
+    if (message == nullptr || !c.ledger->may_post(Toll::kCredit) || !post(c, *message, c.paying)) {
       break;
     }
     moved = true;
@@ -344,7 +343,7 @@ bool Engine::Impl::queue_writes(Connection& c, Exchange& x, const wire::Descript
                                 std::uint64_t bytes, wire::Body done) {
   // One chain has to fit the send queue: a source in too many pieces is copied into one.
   const std::size_t most =
-      std::min<std::size_t>(settings_.max_fragments,
+      std::min<std::size_t>(std::max(settings_.max_fragments, c.attempt.max_fragments),
                             c.limits.send_requests - kRequestsBesideWrites);
   if (chain_.size() < most + kRequestsBesideWrites) {
     chain_.resize(most + kRequestsBesideWrites);

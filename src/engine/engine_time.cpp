@@ -67,8 +67,8 @@ void Engine::Impl::expired(Transfer& t) {
   if (t.slices == 0) {
     const bool connected = t.peer->count(ConnectionState::kEstablished) > 0;
     t.peer->waiting.remove(t);
-    fail_transfer(t, connected ? TransferStatus::kTimedOutQueued
-                               : TransferStatus::kTimedOutWaiting);
+    fail_transfer(t,
+                  connected ? TransferStatus::kTimedOutQueued : TransferStatus::kTimedOutWaiting);
     return;
   }
   t.peer->waiting.remove(t);

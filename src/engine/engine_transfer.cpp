@@ -196,8 +196,8 @@ Outgoing* Engine::Impl::first_message(Connection& c, Transfer& t, Exchange& x) {
   const auto length = static_cast<std::uint32_t>(x.slice.length);
   if (t.kind == TransferKind::kPut) {
     lnet.payload_length = length;
-    lnet.command = wire::LnetPut{t.acknowledged ? handle_of(x) : wire::Handle::none(),
-                                 t.match_bits, t.header_data, t.portal, offset};
+    lnet.command = wire::LnetPut{t.acknowledged ? handle_of(x) : wire::Handle::none(), t.match_bits,
+                                 t.header_data, t.portal, offset};
   } else {
     lnet.command = wire::LnetGet{handle_of(x), t.match_bits, t.portal, offset,
                                  t.kind == TransferKind::kPing ? wire::kPingRoom : length};
@@ -233,8 +233,7 @@ Outgoing* Engine::Impl::first_message(Connection& c, Transfer& t, Exchange& x) {
 
 // ---- Ends --------------------------------------------------------------------------------------
 
-void Engine::Impl::end(Exchange& x, TransferStatus status, std::uint64_t bytes,
-                       int error_number) {
+void Engine::Impl::end(Exchange& x, TransferStatus status, std::uint64_t bytes, int error_number) {
   if (!x.ended) {
     x.ended = true;
     x.waits_for_answer = false;
@@ -293,8 +292,7 @@ void Engine::Impl::finish(Exchange& x) {
 void Engine::Impl::slice_ended(Transfer& t, const Exchange& x) {
   --t.slices;
   TransferStatus status = x.status;
-  if (status == TransferStatus::kOk && x.bytes < x.slice.length &&
-      t.kind != TransferKind::kPing) {
+  if (status == TransferStatus::kOk && x.bytes < x.slice.length && t.kind != TransferKind::kPing) {
     status = TransferStatus::kTruncated;
   }
   if (status != TransferStatus::kOk) {

@@ -21,8 +21,7 @@ tl::unexpected<core::Error> no_memory(std::string_view what) {
 }  // namespace
 
 PageMemory::PageMemory(std::size_t bytes) {
-  void* memory =
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory != MAP_FAILED) {
     bytes_ = {static_cast<std::byte*>(memory), bytes};
   }
@@ -124,10 +123,10 @@ void DeviceMemory::renew_keys() {
   for (std::unique_ptr<BounceBuffer>& buffer : used_bounce_) {
     // The region's end kills the key; should the device refuse, the buffer is not used again.
     const bool closed = buffer->region->close().has_value();
-    auto region = closed ? device_->register_memory(
-                               buffer->memory.bytes(),
-                               bulk(Access::kLocalWrite | Access::kRemoteWrite))
-                         : core::fail("deregister", "bounce buffer", EIO);
+    auto region = closed
+                      ? device_->register_memory(buffer->memory.bytes(),
+                                                 bulk(Access::kLocalWrite | Access::kRemoteWrite))
+                      : core::fail("deregister", "bounce buffer", EIO);
     if (region) {
       buffer->region = std::move(*region);
       free_bounce_.push_back(std::move(buffer));
@@ -228,9 +227,9 @@ core::Result<Lease> DeviceMemory::lease_sink(const Slice& slice) {
       }
     }
     if (whole->iov_len >= settings_.registration_bytes) {
-      auto own = device_->register_memory(
-          {static_cast<std::byte*>(whole->iov_base), whole->iov_len},
-          bulk(Access::kLocalWrite | Access::kRemoteWrite));
+      auto own =
+          device_->register_memory({static_cast<std::byte*>(whole->iov_base), whole->iov_len},
+                                   bulk(Access::kLocalWrite | Access::kRemoteWrite));
       if (own) {
         lease.kind = LeaseKind::kRegistration;
         lease.registration = std::move(*own);
@@ -262,8 +261,8 @@ core::Result<Lease> DeviceMemory::lease_source(const Slice& slice, std::size_t m
   const std::optional<iovec> whole = contiguous(slice);
   if (whole && settings_.keys != KeyPolicy::kBounce &&
       whole->iov_len >= settings_.registration_bytes) {
-    auto own = device_->register_memory(
-        {static_cast<std::byte*>(whole->iov_base), whole->iov_len}, bulk(Access::kLocal));
+    auto own = device_->register_memory({static_cast<std::byte*>(whole->iov_base), whole->iov_len},
+                                        bulk(Access::kLocal));
     if (own) {
       lease.kind = LeaseKind::kRegistration;
       lease.range = *whole;

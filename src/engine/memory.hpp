@@ -5,7 +5,8 @@
 // that peers write through.
 //
 // The policy for a sink (KeyPolicy), in this order:
-//   1. one range of a registered region, on a device with type-2 windows: a window of its own, bound
+//   1. one range of a registered region, on a device with type-2 windows: a window of its own,
+//   bound
 //      in the chain that tells the peer its key and invalidated before the completion;
 //   2. one range, at least registration_bytes long: a registration of its own, closed before the
 //      completion;

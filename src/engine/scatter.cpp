@@ -94,8 +94,7 @@ tl::expected<std::size_t, PlanError> plan_writes(std::span<const Segment> source
       return tl::unexpected(PlanError::kSinkTooShort);
     }
     const wire::Fragment target = sink[range];
-    const auto wanted =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(target.length, bytes));
+    const auto wanted = static_cast<std::uint32_t>(std::min<std::uint64_t>(target.length, bytes));
     for (std::uint32_t filled = 0; filled < wanted;) {
       if (count == writes.size()) {
         return tl::unexpected(PlanError::kTooManyWrites);

@@ -82,11 +82,8 @@ enum class PlanError : std::uint8_t {
 /// even if it ends inside a fragment of the sink with room for another piece (D1).
 /// @param writes filled in from the front; id and flags stay
 /// @return how many
-[[nodiscard]] tl::expected<std::size_t, PlanError> plan_writes(std::span<const Segment> source,
-                                                               const wire::FragmentList& sink,
-                                                               std::uint32_t key,
-                                                               std::uint64_t bytes,
-                                                               unsigned max_segments,
-                                                               std::span<SendRequest> writes);
+[[nodiscard]] tl::expected<std::size_t, PlanError> plan_writes(
+    std::span<const Segment> source, const wire::FragmentList& sink, std::uint32_t key,
+    std::uint64_t bytes, unsigned max_segments, std::span<SendRequest> writes);
 
 }  // namespace rdmaboot::engine

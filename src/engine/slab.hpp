@@ -20,7 +20,7 @@ struct Link {
 };
 
 /// First come, first served; any place may leave. Owns nothing, allocates nothing.
-template <typename T, Link<T> T::* kLink>
+template <typename T, Link<T> T::*kLink>
 class List {
  public:
   [[nodiscard]] bool empty() const { return first_ == nullptr; }

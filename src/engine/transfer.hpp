@@ -37,7 +37,7 @@ struct Transfer {
   Cursor cursor;                ///< where the next slice begins
   std::uint64_t cut_bytes = 0;  ///< in slices already
   bool all_cut = false;
-  std::uint32_t slices = 0;  ///< under way
+  std::uint32_t slices = 0;            ///< under way
   std::uint64_t reached = UINT64_MAX;  ///< bytes that are sure to be in order; lowest of all ends
   TransferStatus status = TransferStatus::kOk;  ///< the first that was not kOk
   int error_number = 0;
@@ -47,8 +47,8 @@ struct Transfer {
   std::uint64_t header_data = 0;
   bool acknowledged = false;
   bool delivered = false;  ///< a ping that was answered
-  bool probe = false;  ///< decides whether the peer is admitted again
-  Duration deadline{0};  ///< absolute; 0: none of its own
+  bool probe = false;      ///< decides whether the peer is admitted again
+  Duration deadline{0};    ///< absolute; 0: none of its own
   Duration started{0};
   WhenDone done;
   WhenPinged pinged;
@@ -76,13 +76,13 @@ struct Exchange {
   Slice slice;
   std::uint64_t offset = 0;  ///< in the transfer or the exposed buffer, bytes
   Lease lease;
-  std::uint16_t sends = 0;    ///< messages queued or posted
-  std::uint16_t posted = 0;   ///< of these and of invalidates, posted
+  std::uint16_t sends = 0;   ///< messages queued or posted
+  std::uint16_t posted = 0;  ///< of these and of invalidates, posted
   bool waits_for_answer = false;
   bool writes_done = false;   ///< of a PUT: its PUT_DONE arrived; LNet's ACK may follow
   bool ack_received = false;  ///< LNet's
-  bool killing_key = false;     ///< the invalidate is posted
-  bool ended = false;           ///< the outcome below stands
+  bool killing_key = false;   ///< the invalidate is posted
+  bool ended = false;         ///< the outcome below stands
   TransferStatus status = TransferStatus::kOk;
   int error_number = 0;
   std::uint64_t bytes = 0;
@@ -106,7 +106,7 @@ struct Outgoing {
   bool binds = false;  ///< the exchange's window first
   Toll toll = Toll::kNoop;
   std::uint32_t bytes = 0;
-  std::uint64_t exchange = 0;  ///< handle; 0: nobody's
+  std::uint64_t exchange = 0;     ///< handle; 0: nobody's
   std::uint64_t write_bytes = 0;  ///< to be written before it
   std::uint32_t remote_key = 0;
   std::uint32_t remote_fragments = 0;  ///< kept at the buffer's end, as they travel

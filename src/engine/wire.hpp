@@ -42,6 +42,12 @@ inline constexpr std::uint16_t kVersion1Depth = 8;
 /// that need no credit (section 4.5).
 enum class Version : std::uint16_t { k1 = 0x11, k2 = 0x12 };
 
+/// The least queue depth that works. Of version 1 the last credit is for NOOPs, and a NOOP costs a
+/// credit itself: with 2, each NOOP would make the next one due on the other side, for ever.
+[[nodiscard]] constexpr std::uint16_t least_depth(Version version) {
+  return version == Version::k1 ? 3 : 1;
+}
+
 enum class Type : std::uint8_t {
   kConnectRequest = 0xc0,
   kConnectReply = 0xc1,

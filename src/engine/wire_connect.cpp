@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::uint16_t kFirstUnprivilegedPort = 1024;
 
-/// The least depth that works: of version 1 the last credit is for NOOPs alone.
-constexpr std::uint16_t least_depth(Version version) {
-  return version == Version::k1 ? 2 : 1;
-}
-
 /// What a limit is broken by, if it is.
 std::optional<DecodeError> outside(Field field, std::uint32_t found, std::uint32_t least,
                                    std::uint32_t most) {

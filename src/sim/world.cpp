@@ -296,4 +296,30 @@ HighWater World::high_water(HostId host) const {
   return state_->host(host).high_water;
 }
 
+bool World::exposed(HostId host, const void* memory, std::size_t length) const {
+  const auto start = reinterpret_cast<std::uint64_t>(memory);
+  const auto overlaps = [start, length](std::uint64_t address, std::uint64_t size) {
+    return address < start + length && start < address + size;
+  };
+  for (const auto& device : state_->devices) {
+    if (device->host != host || device->removed) {
+      continue;
+    }
+    for (const auto& [index, region] : device->regions) {
+      if (region->live && engine::allows(region->access, engine::Access::kRemoteWrite) &&
+          overlaps(region->address, region->length)) {
+        return true;
+      }
+    }
+    for (const auto& [index, window] : device->windows) {
+      SimEndpoint* endpoint = state_->find(window->endpoint);
+      if (window->bound && overlaps(window->address, window->length) && endpoint != nullptr &&
+          endpoint->queue_pair() != nullptr && !endpoint->queue_pair()->failed()) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 }  // namespace rdmaboot::sim

@@ -159,10 +159,12 @@ TEST_F(Acceptor, RefusesADepthAndANumberOfFragmentsOfZero) {
   EXPECT_TRUE(check());
 }
 
-TEST_F(Acceptor, RefusesVersionOneWithNothingButTheLastCredit) {
+TEST_F(Acceptor, RefusesVersionOneWithFewerCreditsThanItsNoopsTake) {
   request.header.version = Version::k1;
-  request.parameters.queue_depth = 1;
+  request.parameters.queue_depth = 2;
   expect_refused(RejectReason::kFatal, Version::k1, Field::kQueueDepth, true);
+  request.parameters.queue_depth = 3;
+  EXPECT_TRUE(check());
 }
 
 TEST_F(Acceptor, RefusesAnotherMessageSize) {

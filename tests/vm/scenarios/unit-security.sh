@@ -7,7 +7,8 @@
 
 boot_finished
 services=(rdma-load-modules@rdma.service rdma-coldplug.service rdma-ndd.service rdma-link.service rdma-link@x.service
-    rdma-wait-online.service rdma-wait-online@rxe0.service iwpmd.service rdma.service)
+    rdma-wait-online.service rdma-wait-online@rxe0.service iwpmd.service rdma-responder.service
+    rdma.service)
 for unit in "${services[@]}"; do
     assert systemd-analyze security --no-pager --threshold=25 "$unit"
     systemd-analyze security --no-pager "$unit" | tail -1
