@@ -44,7 +44,7 @@ for type in rxe siw; do
     start_server 4M 4M "$a"
     timeout 100 engine_node transfer "$b" "$a" 2M 1 3976 4K 64K 1M 2M
     mark "random traffic over $type"
-    timeout 60 engine_node random "$b" "$a" "${SECONDS_OF_RANDOM:-10}" 1
+    timeout 60 engine_node random "$b" "$a" 8 1 || fail "random traffic; the server: $(tail -n 20 /tmp/served)"
 
     mark "the peer is killed and comes back"
     engine_node stream "$b" "$a" 256K >/tmp/stream 2>&1 &
@@ -69,7 +69,7 @@ for type in rxe siw; do
     stop_server
 
     mark "both connect at once"
-    timeout 100 engine_node race "$a" "$b" "${ROUNDS:-100}"
+    timeout 100 engine_node race "$a" "$b" 100
     wait_for 20 nothing_left
     link_del "${type}0"
 done
