@@ -62,7 +62,7 @@ void read_unit(Tree& tree, const std::string& name, const std::vector<const char
   UnitFile unit;
   unit.path = std::string(homes.front()) + "/" + name;
   unit.overridden = homes.size() > 1 && std::string_view(homes.front()).starts_with("/etc");
-  const auto text = tree.read(unit.path, Tree::Record::kNo);
+  const auto text = tree.read(unit.path, Tree::Record::kPass);
   parse_unit(text.value_or(std::string{}), unit);
   std::vector<std::string> drop_ins;
   for (const char* const home : kUnitHomes) {
@@ -70,10 +70,10 @@ void read_unit(Tree& tree, const std::string& name, const std::vector<const char
     if (!drop_in_homes.contains(directory)) {
       continue;
     }
-    for (const std::string& file : tree.list(directory, Tree::Record::kNo)) {
+    for (const std::string& file : tree.list(directory, Tree::Record::kPass)) {
       if (file.ends_with(".conf")) {
         drop_ins.push_back(directory + "/" + file);
-        parse_unit(tree.read(drop_ins.back(), Tree::Record::kNo).value_or(std::string{}), unit);
+        parse_unit(tree.read(drop_ins.back(), Tree::Record::kPass).value_or(std::string{}), unit);
       }
     }
   }
@@ -189,7 +189,7 @@ void gather_rules(Tree& tree, Examined& examined) {
   }
   for (const std::string& path :
        files_in(tree, {"/etc/udev/rules.d", "/run/udev/rules.d"}, ".rules")) {
-    const auto text = tree.read(path, Tree::Record::kNo);
+    const auto text = tree.read(path, Tree::Record::kPass);
     if (text && mentions_rdma(*text)) {
       static_cast<void>(tree.read(path));
       if (text->find("RDMA_NAME_POLICY") != std::string::npos ||
@@ -263,7 +263,7 @@ void gather_initramfs(Tree& tree, Examined& examined) {
   }
   std::vector<std::string> sources = files_in(tree, {"/etc/udev/rules.d", "/etc/modprobe.d"}, "");
   std::erase_if(sources, [&](const std::string& path) {
-    const auto text = tree.read(path, Tree::Record::kNo);
+    const auto text = tree.read(path, Tree::Record::kPass);
     return !text || !mentions_rdma(*text);
   });
   for (const std::string& path : files_in(tree, {"/etc/rdma/modules"}, ".conf")) {

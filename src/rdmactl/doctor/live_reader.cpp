@@ -129,6 +129,7 @@ std::string next_name_of(const std::string& device) {
   ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   std::vector<std::string> words{RDMABOOT_RENAME, "--dry-run", device, "NAME_FALLBACK"};
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) {
     arguments.push_back(word.data());
   }

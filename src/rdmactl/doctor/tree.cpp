@@ -84,7 +84,7 @@ std::optional<std::string> Tree::read(const std::string& path, Record record) {
   if (!text) {
     return std::nullopt;
   }
-  if (record == Record::kYes) {
+  if (record == Record::kKeep) {
     seen_[place->path] = {Seen::Kind::kFile, *text, place->changed};
   }
   return std::move(*text);
@@ -107,7 +107,7 @@ std::vector<std::string> Tree::list(const std::string& path, Record record) {
     }
   }
   std::sort(names.begin(), names.end());
-  if (record == Record::kYes && !place->path.empty()) {
+  if (record == Record::kKeep && !place->path.empty()) {
     seen_.try_emplace(place->path, Seen{Seen::Kind::kDirectory, {}, 0});
   }
   return names;

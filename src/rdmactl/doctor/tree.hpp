@@ -38,14 +38,14 @@ class Tree {
   /// @param root directory that stands for "/"; empty is this machine
   explicit Tree(std::string root) : root_(std::move(root)) {}
 
-  enum class Record : std::uint8_t { kYes, kNo };
+  enum class Record : std::uint8_t { kKeep, kPass };
   /// The whole of a file. Nothing if it is not there, not readable, no file, or larger than
   /// kFileLimit.
   [[nodiscard]] std::optional<std::string> read(const std::string& path,
-                                                Record record = Record::kYes);
+                                                Record record = Record::kKeep);
   /// Names in a directory, sorted. Empty if there is none.
   [[nodiscard]] std::vector<std::string> list(const std::string& path,
-                                              Record record = Record::kYes);
+                                              Record record = Record::kKeep);
   /// Where the last part of `path` points, if it is a link.
   [[nodiscard]] std::optional<std::string> link(const std::string& path);
   /// Whether there is anything, at the end of all links.

@@ -1,5 +1,6 @@
 #!/bin/bash
-# rdmactl doctor finds nothing on a healthy host, each of sixteen faults after they were planted, and the same from a snapshot.
+# rdmactl doctor finds nothing on a healthy host, each of seventeen faults after they were planted, and the same from a
+# snapshot.
 # images: debian12
 # also: debian13
 # timeout: 150
@@ -45,7 +46,8 @@ ln -s /dev/null /etc/systemd/system/rdma-coldplug.service                       
 systemctl disable rdma-link.path                                                          # units-disabled
 rm "$(find /usr/lib/systemd/system -name rdma-online.target)"                             # units-missing
 printf '[Unit]\nAfter=openibd.service\n' >/etc/systemd/system/site.service                # unit-order
-printf '[Unit]\nAfter=rdma-hw.target\n[Service]\nUser=nobody\nExecStart=/bin/true\n' >/etc/systemd/system/user.service # memlock-services
+printf '[Unit]\nAfter=rdma-hw.target\n[Service]\nUser=nobody\nExecStart=/bin/true\n' \
+    >/etc/systemd/system/user.service                                                     # memlock-services
 rm /etc/security/limits.d/rdma.conf                                                       # memlock-users
 touch /etc/init.d/openibd                                                                 # two-layers
 systemctl start rdma-load-modules@nothing.service || true                                 # units-failed
@@ -60,8 +62,9 @@ rm /dev/infiniband/uverbs0                                                      
 only_link_local() { [[ $(rdmactl doctor | ids) == *no-address* ]]; }
 wait_for 20 only_link_local
 
-expected="description-collision device-nodes memlock-services memlock-users module-denied modules-missing no-address port-down \
-port-mapper-silent rules-missing rules-overridden two-layers unit-order units-disabled units-failed units-missing units-overridden "
+expected="description-collision device-nodes memlock-services memlock-users module-denied modules-missing no-address \
+port-down port-mapper-silent rules-missing rules-overridden two-layers unit-order units-disabled units-failed \
+units-missing units-overridden "
 assert_eq "$(status rdmactl doctor)" 2
 rdmactl doctor | tee "$VMTEST_OUT/doctor.txt" | ids >/tmp/found
 assert_eq "$(</tmp/found)" "$expected"
@@ -71,7 +74,8 @@ mark "from a snapshot"
 rdmactl doctor --snapshot "$VMTEST_OUT/snapshot.tgz"
 assert_eq "$(stat -c %a "$VMTEST_OUT/snapshot.tgz")" 600
 assert_eq "$(rdmactl doctor --from "$VMTEST_OUT/snapshot.tgz" | ids)" "$expected"
-diff <(rdmactl doctor --from "$VMTEST_OUT/snapshot.tgz") "$VMTEST_OUT/doctor.txt" || fail "a snapshot says something else"
+diff <(rdmactl doctor --from "$VMTEST_OUT/snapshot.tgz") "$VMTEST_OUT/doctor.txt" ||
+    fail "a snapshot says something else"
 assert_eq "$(status rdmactl doctor --snapshot "$VMTEST_OUT/snapshot.tgz")" 1 "a file is not replaced"
 head -c 2000 "$VMTEST_OUT/snapshot.tgz" >/tmp/cut.tgz
 assert_eq "$(status rdmactl doctor --from /tmp/cut.tgz)" 1 "a snapshot that was cut"
