@@ -65,7 +65,7 @@ struct Reject {
 /// What an acceptor is, as far as bytes are judged by it.
 struct AcceptorIdentity {
   std::span<const Nid> nids{};  ///< of the interface that was asked; each of them is "me"
-  bool ready = true;          ///< false: a NID that is not mine (yet) is answered with EARLY
+  bool ready = true;            ///< false: a NID that is not mine (yet) is answered with EARLY
   std::uint64_t incarnation = 0;
   ConnectParameters limits{};  ///< of version 2; version 1 always has a depth of 8
   bool require_privileged_port = false;
