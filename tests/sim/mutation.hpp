@@ -31,7 +31,7 @@ inline constexpr unsigned kMutations = 12;
 
 [[nodiscard]] std::string_view describe(Mutation mutation);
 
-/// The fabric with that bug; the fabric itself for kNone.
+/// The fabric with that bug. Also without one, completions now and then come right after a poll.
 [[nodiscard]] std::unique_ptr<engine::Fabric> mutate(std::unique_ptr<engine::Fabric> fabric,
                                                      Mutation mutation);
 
