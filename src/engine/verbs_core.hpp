@@ -27,7 +27,7 @@ using CompletionChannel = core::UniqueHandle<ibv_comp_channel, ibv_destroy_comp_
 using CompletionQueue = core::UniqueHandle<ibv_cq, ibv_destroy_cq>;
 
 /// What epoll says about a descriptor of ours: its kind, and which device.
-enum class Source : std::uint32_t { kConnectionManager, kAsynchronous, kCompletions, kOwn };
+enum class Source : std::uint32_t { kConnectionManager, kAsynchronous, kCompletions, kAnswered };
 
 /// An identity as the C libraries carry it along, in their void* context.
 [[nodiscard]] inline void* as_context(EndpointId id) {

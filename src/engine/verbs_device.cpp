@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "engine/verbs_endpoint.hpp"
+
 namespace rdmaboot::engine {
 
 namespace {
@@ -182,6 +184,30 @@ std::optional<EndpointId> VerbsDevice::next_completion() {
   }
   ibv_ack_cq_events(queue, 1);
   return as_id(endpoint);
+}
+
+VerbsWindow::~VerbsWindow() {
+  if (binder_ != nullptr) {
+    binder_->forget(*this);
+  }
+}
+
+void VerbsWindow::bound_by(VerbsEndpoint& endpoint) {
+  window_->rkey = next_key();
+  if (binder_ == &endpoint) {
+    return;
+  }
+  if (binder_ != nullptr) {
+    binder_->forget(*this);
+  }
+  binder_ = &endpoint;
+  endpoint.remember(*this);
+}
+
+void VerbsWindow::renew() {
+  binder_ = nullptr;
+  window_.reset();
+  window_.reset(ibv_alloc_mw(device_->protection_domain(), IBV_MW_TYPE_2));
 }
 
 core::Result<void> VerbsRegion::close() {

@@ -94,14 +94,24 @@ class VerbsWindow final : public MemoryWindow {
  public:
   VerbsWindow(std::shared_ptr<VerbsDevice> device, ibv_mw* window)
       : device_(std::move(device)), window_(window) {}
-  [[nodiscard]] std::uint32_t next_key() const override { return next_window_key(window_->rkey); }
-  /// A bind with next_key() was posted: it is the current key from now on.
-  void advance() { window_->rkey = next_key(); }
+  ~VerbsWindow() override;
+  VerbsWindow(const VerbsWindow&) = delete;
+  VerbsWindow& operator=(const VerbsWindow&) = delete;
+  [[nodiscard]] std::uint32_t next_key() const override {
+    return window_ ? next_window_key(window_->rkey) : 0;
+  }
+  /// A bind with next_key() was posted to a queue pair: it is the current key from now on.
+  void bound_by(VerbsEndpoint& endpoint);
+  /// The queue pair is about to be destroyed: the window becomes a new one, bound to nothing. rxe
+  /// counts a window as a user of its queue pair and waits 50 s for it in ibv_destroy_qp().
+  void renew();
+  /// Null if there was no new one to be had.
   [[nodiscard]] ibv_mw* get() const { return window_.get(); }
 
  private:
   std::shared_ptr<VerbsDevice> device_;
   std::unique_ptr<ibv_mw, WindowRelease> window_;
+  VerbsEndpoint* binder_ = nullptr;  ///< on whose queue pair it was bound last
 };
 
 }  // namespace rdmaboot::engine

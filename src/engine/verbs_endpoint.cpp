@@ -69,6 +69,9 @@ constexpr std::size_t kPollBatch = 16;
       }
       to.opcode = IBV_WR_BIND_MW;
       to.bind_mw.mw = static_cast<VerbsWindow*>(from.window)->get();
+      if (to.bind_mw.mw == nullptr) {
+        return false;
+      }
       to.bind_mw.rkey = from.window->next_key();
       to.bind_mw.bind_info.mr = static_cast<VerbsRegion*>(from.region)->get();
       to.bind_mw.bind_info.addr = from.bind_address;
@@ -91,6 +94,13 @@ VerbsEndpoint::VerbsEndpoint(VerbsCore& core, EndpointId id, CmId cm)
 VerbsEndpoint::~VerbsEndpoint() {
   core_.endpoints.erase(id_);
   if (cm_->qp != nullptr) {
+    if (!windows_.empty()) {
+      // Nothing is bound or written any more; then the windows, which use the queue pair.
+      static_cast<void>(flush());
+      for (VerbsWindow* window : windows_) {
+        window->renew();
+      }
+    }
     rdma_destroy_qp(cm_.get());
   }
   // The completion queue, then the id, then (if nobody else has it) the device: members backwards.
@@ -289,7 +299,7 @@ core::Result<void> VerbsEndpoint::post(std::span<const SendRequest> chain) {
   for (const SendRequest& request : chain) {
     if (request.kind == WorkKind::kBindWindow) {
       // Not before: the library takes the current key from the window.
-      static_cast<VerbsWindow*>(request.window)->advance();
+      static_cast<VerbsWindow*>(request.window)->bound_by(*this);
     }
   }
   return error == 0 ? core::Result<void>{} : failed("send on", std::abs(error));

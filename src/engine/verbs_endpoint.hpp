@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_set>
 
 #include "engine/verbs_core.hpp"
 #include "engine/verbs_device.hpp"
@@ -41,6 +42,9 @@ class VerbsEndpoint final : public Endpoint {
   [[nodiscard]] core::Result<void> adopt_device();
   /// The connection stands: what the connection manager leaves wrong is put right.
   void established();
+  /// A window was bound on this queue pair; or it is bound elsewhere now, or gone.
+  void remember(VerbsWindow& window) { windows_.insert(&window); }
+  void forget(VerbsWindow& window) { windows_.erase(&window); }
   /// The device is going.
   void device_removed();
   /// The peer has disconnected: answers it, and the queue pair goes to the error state.
@@ -54,6 +58,7 @@ class VerbsEndpoint final : public Endpoint {
   std::shared_ptr<VerbsDevice> device_;
   CmId cm_;
   CompletionQueue queue_;
+  std::unordered_set<VerbsWindow*> windows_;  ///< that were bound here last
 };
 
 }  // namespace rdmaboot::engine

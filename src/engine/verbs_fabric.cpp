@@ -51,7 +51,7 @@ class VerbsFabric final : public Fabric {
   /// What is not of a device.
   [[nodiscard]] core::Result<void> watch_sources() {
     auto watched = core_.watch(core_.channel->fd, Source::kConnectionManager, 0);
-    return watched ? core_.watch(core_.wake.get(), Source::kOwn, 0) : watched;
+    return watched ? core_.watch(core_.wake.get(), Source::kAnswered, 0) : watched;
   }
 
  private:
@@ -164,7 +164,7 @@ bool VerbsFabric::read_sources() {
       read_manager();
       continue;
     }
-    if (source == Source::kOwn) {
+    if (source == Source::kAnswered) {
       read_own();
       continue;
     }
