@@ -4,6 +4,7 @@
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/text.hpp"
 #include "rdmactl/completion.hpp"
@@ -43,7 +44,11 @@ core::Result<int> run(int argc, const char* const* argv) {
   add_analyze(program, chosen);
   add_forwarded(program, chosen);
   if (argc >= 2 && std::string_view(argv[1]) == "--complete") {
-    for (const std::string& name : complete(program, {argv + 2, argv + argc})) {
+    std::vector<std::string> words;  // one by one: g++ 12 takes a copied range for null pointers
+    for (int i = 2; i < argc; ++i) {
+      words.emplace_back(argv[i]);
+    }
+    for (const std::string& name : complete(program, words)) {
       std::cout << name << '\n';
     }
     return 0;
