@@ -9,7 +9,7 @@
 namespace rdmaboot::engine {
 
 void Engine::Impl::refuse(Endpoint& endpoint, const wire::Reject& reject, Nid who,
-                          std::string detail) {
+                          const std::string& detail) {
   ++statistics_.requests_refused;
   const auto record = wire::encode_reject(reject);
   // The requester may be gone already; there is nothing to be done about it then.
@@ -54,8 +54,8 @@ void Engine::Impl::requested(ConnectRequested request) {
   }
   const wire::Header& header = checked->header;
   const Nid nid = header.source;
-  const auto refuse_for = [&](wire::RejectReason why, std::string detail) {
-    refuse(endpoint, wire::refuse(self, header.version, why), nid, std::move(detail));
+  const auto refuse_for = [&](wire::RejectReason why, const std::string& detail) {
+    refuse(endpoint, wire::refuse(self, header.version, why), nid, detail);
   };
 
   // Whom I admit

@@ -126,7 +126,7 @@ class Engine::Impl {
 
   // -- Accepting (engine_accept.cpp)
   void requested(ConnectRequested request);
-  void refuse(Endpoint& endpoint, const wire::Reject& reject, Nid who, std::string detail);
+  void refuse(Endpoint& endpoint, const wire::Reject& reject, Nid who, const std::string& detail);
   /// @return true: the requester restarted since; old connections are being closed
   bool close_stale(Peer& peer, std::uint64_t incarnation);
 

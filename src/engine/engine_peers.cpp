@@ -144,7 +144,7 @@ void Engine::Impl::start_probe(Peer& peer) {
   if (peer.probe != 0) {
     return;
   }
-  Transfer* t = transfers_.take();
+  Transfer* t = &transfers_.take();
   t->kind = TransferKind::kPing;
   t->peer = &peer;
   t->match_bits = wire::kPingMatchBits;  // in portal 0, LNet's own

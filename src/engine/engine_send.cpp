@@ -52,7 +52,7 @@ Outgoing* Engine::Impl::make_message(Connection& c, Exchange* x, wire::Body body
     c.memory->give_buffer(*buffer);
     return nullptr;
   }
-  Outgoing* message = outgoing_.take();
+  Outgoing* message = &outgoing_.take();
   message->buffer = *buffer;
   message->type = wire::type_of(body);
   message->toll = toll_of(message->type);
@@ -328,7 +328,7 @@ void Engine::Impl::discard(Connection& c, Outgoing& message) {
 }
 
 void Engine::Impl::queue_invalidate(Connection& c, Exchange& x) {
-  Outgoing* kill = outgoing_.take();
+  Outgoing* kill = &outgoing_.take();
   kill->invalidate = true;
   kill->requests = 1;
   kill->remote_key = x.lease.remote_key;

@@ -23,7 +23,7 @@ core::Result<ExposureId> Engine::Impl::expose(std::span<const iovec> buffer,
   if (matches_.contains(key)) {
     return core::fail("expose", "buffer", EEXIST, "match bits of its own in its portal");
   }
-  Exposure* exposure = exposures_.take();
+  Exposure* exposure = &exposures_.take();
   exposure->fragments.assign(buffer.begin(), buffer.end());
   exposure->total = total;
   exposure->options = options;

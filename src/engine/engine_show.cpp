@@ -68,7 +68,7 @@ namespace {
 template <typename Enum, std::size_t kCount>
 std::string_view name_of(Enum value, const std::array<std::string_view, kCount>& names) {
   const auto index = static_cast<std::size_t>(value);
-  return index < kCount ? names[index] : "unknown";
+  return index < kCount ? names.at(index) : std::string_view("unknown");
 }
 
 }  // namespace

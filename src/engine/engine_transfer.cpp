@@ -109,7 +109,7 @@ tl::expected<TransferId, TransferStatus> Engine::Impl::ping(Nid nid, WhenPinged 
 // ---- Slices ------------------------------------------------------------------------------------
 
 Exchange* Engine::Impl::make_exchange(Connection& c, ExchangeRole role) {
-  Exchange* x = exchanges_.take();
+  Exchange* x = &exchanges_.take();
   x->role = role;
   x->connection = &c;
   c.exchanges.push_back(*x);

@@ -73,10 +73,8 @@ class Slab {
   static constexpr std::size_t kChunk = 64;
 
   /// A fresh object. @return null if `limit` are taken already
-  [[nodiscard]] T* take(std::size_t limit = SIZE_MAX) {
-    if (taken_ >= limit) {
-      return nullptr;
-    }
+  [[nodiscard]] T* take(std::size_t limit) { return taken_ < limit ? &take() : nullptr; }
+  [[nodiscard]] T& take() {
     if (free_.empty()) {
       grow();
     }
@@ -86,7 +84,7 @@ class Slab {
     Place& place = at(index);
     place.taken = true;
     place.object.handle = (std::uint64_t{place.generation} << 32) | index;
-    return &place.object;
+    return place.object;
   }
 
   /// Its handle finds nothing from now on; the object is as new.

@@ -178,10 +178,10 @@ struct Thing {
 
 TEST(ThingSlab, AHandleIsNeverUsedTwice) {
   Slab<Thing> slab;
-  Thing* first = slab.take();
+  Thing* first = &slab.take();
   const std::uint64_t handle = first->handle;
   slab.give(*first);
-  const Thing* second = slab.take();
+  const Thing* second = &slab.take();
   EXPECT_EQ(second, first);
   EXPECT_EQ(slab.find(handle), nullptr);
   EXPECT_EQ(slab.find(second->handle), second);
