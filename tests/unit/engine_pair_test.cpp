@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// link: rdmaboot-sim
+// Two engines on a simulated network.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <tuple>
+
+#include "engine/scatter.hpp"
+#include "engine_peer.hpp"
+
+namespace {
+
+using namespace rdmaboot;
+using namespace rdmaboot::engine;
+using namespace std::chrono_literals;
+using rdmaboot::tests::Network;
+
+constexpr std::uint32_t kPortal = 9;
+constexpr std::uint64_t kBits = 77;
+
+class EnginePair : public testing::Test {
+ protected:
+  explicit EnginePair(bool windows = true) : network(1, windows) {
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      settings[i] = Network::settings(i);
+      fabrics[i] = network.world.fabric(network.hosts[i]);
+    }
+  }
+  void start() {
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      engines[i] = *Engine::start(settings[i], *fabrics[i], network.world.clock());
+    }
+  }
+  void run(Duration time = 50ms) { network.run(time, *engines[0], *engines[1]); }
+  /// So many bytes in pieces of about `piece`, with gaps between them.
+  static std::vector<iovec> cut_up(std::vector<std::byte>& memory, std::size_t size,
+                                   std::size_t piece) {
+    memory.resize(size + (size / piece + 1) * 8);
+    std::vector<iovec> list;
+    std::size_t at = 0;
+    for (std::size_t done = 0; done < size; done += piece) {
+      const std::size_t length = std::min(piece, size - done);
+      list.push_back({memory.data() + at, length});
+      at += length + 8;
+    }
+    return list;
+  }
+  static void fill(std::vector<iovec>& list, unsigned seed) {
+    std::size_t i = seed;
+    for (const iovec& range : list) {
+      for (std::size_t k = 0; k < range.iov_len; ++k, ++i) {
+        static_cast<std::byte*>(range.iov_base)[k] = static_cast<std::byte>(i * 31 + (i >> 8));
+      }
+    }
+  }
+  static std::vector<std::byte> flat(const std::vector<iovec>& list) {
+    std::vector<std::byte> bytes;
+    for (const iovec& range : list) {
+      const auto* data = static_cast<const std::byte*>(range.iov_base);
+      bytes.insert(bytes.end(), data, data + range.iov_len);
+    }
+    return bytes;
+  }
+  void expose(std::span<const iovec> buffer) {
+    ExposeOptions options;
+    options.portal = kPortal;
+    options.match_bits = kBits;
+    ASSERT_TRUE(engines[1]->expose(buffer, options));
+  }
+  TransferResult result(int host = 0) {
+    TransferResult one;
+    EXPECT_EQ(engines[host]->poll({&one, 1}), 1U);
+    return one;
+  }
+
+  Network network;
+  Settings settings[2];
+  std::unique_ptr<Fabric> fabrics[2];
+  std::unique_ptr<Engine> engines[2];
+  std::vector<std::byte> here;
+  std::vector<std::byte> there;
+};
+
+/// Size, piece of this side, piece of the other side, windows, registered.
+using Shape = std::tuple<std::size_t, std::size_t, std::size_t, bool, bool>;
+
+class EveryShape : public EnginePair, public testing::WithParamInterface<Shape> {
+ protected:
+  EveryShape() : EnginePair(std::get<3>(GetParam())) {}
+  void SetUp() override {
+    const auto& [size, piece_here, piece_there, windows, registered] = GetParam();
+    start();
+    mine = cut_up(here, size, piece_here);
+    theirs = cut_up(there, size, piece_there);
+    if (registered) {
+      ASSERT_TRUE(engines[0]->register_memory(here));
+      ASSERT_TRUE(engines[1]->register_memory(there));
+    }
+    expose(theirs);
+  }
+  void TearDown() override {
+    EXPECT_TRUE(network.recorder.faults.empty());
+    engines[0]->stop();
+    engines[1]->stop();
+    engines[0].reset();
+    engines[1].reset();
+    EXPECT_EQ(network.world.live(network.hosts[0]), sim::LiveObjects{});
+    EXPECT_EQ(network.world.live(network.hosts[1]), sim::LiveObjects{});
+  }
+  std::vector<iovec> mine;
+  std::vector<iovec> theirs;
+};
+
+TEST_P(EveryShape, APutArrivesWholeAndIsAcknowledged) {
+  fill(mine, 3);
+  PutOptions options{kPortal, kBits};
+  options.acknowledged = true;
+  ASSERT_TRUE(engines[0]->put(Network::nid(1), mine, options));
+  run(1s);
+  const TransferResult ended = result();
+  EXPECT_EQ(ended.status, TransferStatus::kOk);
+  EXPECT_EQ(ended.bytes, total_bytes(mine));
+  EXPECT_TRUE(flat(mine) == flat(theirs));
+  EXPECT_FALSE(network.world.exposed(network.hosts[1], there.data(), there.size()));
+}
+
+TEST_P(EveryShape, AGetFetchesTheWhole) {
+  fill(theirs, 4);
+  ASSERT_TRUE(engines[0]->get(Network::nid(1), mine, GetOptions{kPortal, kBits}));
+  run(1s);
+  EXPECT_EQ(result().status, TransferStatus::kOk);
+  EXPECT_TRUE(flat(mine) == flat(theirs));
+  EXPECT_FALSE(network.world.exposed(network.hosts[0], here.data(), here.size()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, EveryShape,
+                         testing::Values(Shape{1, 1, 1, true, false},
+                                         Shape{3976, 100, 3976, true, false},
+                                         Shape{3977, 3977, 3977, true, true},
+                                         Shape{3977, 100, 50, false, true},
+                                         Shape{65536, 65536, 65536, true, true},
+                                         Shape{65536, 65536, 65536, false, false},
+                                         Shape{1 << 20, 4096, 1 << 20, true, true},
+                                         Shape{1 << 20, 4097, 4093, false, true},
+                                         Shape{1 << 20, 1 << 20, 1 << 20, true, true},
+                                         Shape{(5 << 20) + 17, 10'000, 70'000, true, true},
+                                         Shape{(9 << 20) + 1, 9 << 21, 9 << 21, true, true},
+                                         Shape{(3 << 20) + 1, 1000, 1000, false, false}));
+
+TEST_F(EnginePair, APingTellsThePrimaryNid) {
+  start();
+  struct Seen {
+    int count = 0;
+    PingReply reply;
+  } seen;
+  ASSERT_TRUE(engines[0]->ping(
+      Network::nid(1), {[](void* context, const TransferResult& ended, const PingReply* reply) {
+                          EXPECT_EQ(ended.status, TransferStatus::kOk);
+                          auto* what = static_cast<Seen*>(context);
+                          ++what->count;
+                          what->reply = *reply;
+                        },
+                        &seen}));
+  run();
+  ASSERT_EQ(seen.count, 1);
+  ASSERT_EQ(seen.reply.count, 1U);
+  EXPECT_EQ(seen.reply.nids[0], Network::nid(1));
+  EXPECT_TRUE(seen.reply.up[0]);
+}
+
+TEST_F(EnginePair, AnUnmatchedGetByRdmaEndsAtOnce) {
+  start();
+  auto sink = cut_up(here, 5000, 5000);
+  ASSERT_TRUE(engines[0]->get(Network::nid(1), sink, GetOptions{kPortal, 1}));
+  run();
+  EXPECT_EQ(result().status, TransferStatus::kNotMatched);
+}
+
+TEST_F(EnginePair, SimultaneousConnectsLeaveNobodyWaitingUnderEveryMixOfRules) {
+  for (const TieBreak first : {TieBreak::kHash, TieBreak::kNumeric}) {
+    for (const TieBreak second : {TieBreak::kHash, TieBreak::kNumeric}) {
+      settings[0].tie_break = first;
+      settings[1].tie_break = second;
+      start();
+      int answered = 0;
+      const WhenPinged count{[](void* context, const TransferResult& ended, const PingReply*) {
+                               EXPECT_EQ(ended.status, TransferStatus::kOk);
+                               ++*static_cast<int*>(context);
+                             },
+                             &answered};
+      ASSERT_TRUE(engines[0]->ping(Network::nid(1), count));
+      ASSERT_TRUE(engines[1]->ping(Network::nid(0), count));
+      run(2s);
+      EXPECT_EQ(answered, 2);
+      engines[0].reset();
+      engines[1].reset();
+    }
+  }
+}
+
+TEST_F(EnginePair, SeveralConnectionsShareTheSlices) {
+  settings[0].connections_per_peer = 3;
+  start();
+  auto mine = cut_up(here, 12 << 20, 12 << 20);
+  auto theirs = cut_up(there, 12 << 20, 12 << 20);
+  ASSERT_TRUE(engines[0]->register_memory(here));
+  expose(theirs);
+  ASSERT_TRUE(engines[0]->put(Network::nid(1), mine, PutOptions{kPortal, kBits}));
+  run(2s);
+  ASSERT_TRUE(engines[0]->put(Network::nid(1), mine, PutOptions{kPortal, kBits}));
+  run(2s);
+  const auto peers = engines[0]->peers();
+  ASSERT_EQ(peers.at(0).connections.size(), 3U);
+  for (const ConnectionInfo& c : peers[0].connections) {
+    EXPECT_GT(c.bytes_written, 0U);
+  }
+}
+
+TEST_F(EnginePair, Version1PeersGetThrough) {
+  settings[0].versions = Versions::kOnly1;
+  start();
+  auto mine = cut_up(here, 100'000, 1000);
+  auto theirs = cut_up(there, 100'000, 777);
+  expose(theirs);
+  fill(mine, 1);
+  PutOptions options{kPortal, kBits};
+  options.acknowledged = true;
+  ASSERT_TRUE(engines[0]->put(Network::nid(1), mine, options));
+  run(1s);
+  EXPECT_EQ(result().status, TransferStatus::kOk);
+  EXPECT_TRUE(flat(mine) == flat(theirs));
+  EXPECT_EQ(engines[0]->peers()[0].connections[0].version, 1);
+}
+
+TEST_F(EnginePair, StopCompletesEveryTransferOnce) {
+  start();
+  auto mine = cut_up(here, 5 << 20, 5 << 20);
+  auto theirs = cut_up(there, 5 << 20, 5 << 20);
+  expose(theirs);
+  int ended = 0;
+  const WhenDone count{[](void* context, const TransferResult&) { ++*static_cast<int*>(context); },
+                       &ended};
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(engines[0]->put(Network::nid(1), mine, PutOptions{kPortal, kBits}, count));
+  }
+  run(300us);
+  engines[0]->stop();
+  EXPECT_EQ(ended, 10);
+}
+
+TEST_F(EnginePair, ADeviceThatComesBackIsUsedAfterAProbe) {
+  start();
+  ASSERT_TRUE(engines[0]->ping(Network::nid(1), {}));
+  run();
+  network.world.port_down(network.devices[0]);
+  run(20ms);
+  EXPECT_TRUE(engines[0]->peers()[0].connections.empty());
+  network.world.port_up(network.devices[0], true);
+  auto mine = cut_up(here, 5000, 5000);
+  auto theirs = cut_up(there, 5000, 5000);
+  expose(theirs);
+  ASSERT_TRUE(engines[0]->put(Network::nid(1), mine, PutOptions{kPortal, kBits}));
+  run(10s);
+  EXPECT_EQ(result().status, TransferStatus::kOk);
+  EXPECT_EQ(engines[1]->statistics().pings_answered, 2U);
+}
+
+TEST_F(EnginePair, AWithdrawnBufferSaysSoAndIsNotMatchedAnyMore) {
+  start();
+  auto theirs = cut_up(there, 5000, 5000);
+  int withdrawn = 0;
+  ExposeOptions options;
+  options.portal = kPortal;
+  options.match_bits = kBits;
+  options.context = &withdrawn;
+  options.function = [](void* context, const ExposureEvent& event) {
+    *static_cast<int*>(context) += event.kind == ExposureEvent::Kind::kWithdrawn ? 1 : 0;
+  };
+  const auto id = engines[1]->expose(theirs, options);
+  ASSERT_TRUE(id);
+  EXPECT_TRUE(engines[1]->withdraw(*id));
+  EXPECT_FALSE(engines[1]->withdraw(*id));
+  run();
+  EXPECT_EQ(withdrawn, 1);
+}
+
+}  // namespace
