@@ -8,6 +8,7 @@
 . /vmtest/lib/assert.sh
 
 boot_finished
+ulimit -l unlimited
 install -m 755 /vmtest/payload/engine_node /usr/local/bin/
 modprobe ib_uverbs
 modprobe rdma_ucm

@@ -4,7 +4,7 @@
 # images: debian12
 # also: debian13
 # variant: base
-# timeout: 150
+# timeout: 240
 # payload: build/*/tests/vm/fabric_check
 . /vmtest/lib/assert.sh
 
