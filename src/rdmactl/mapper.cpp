@@ -39,10 +39,10 @@ std::string mapper_text(const json& answer, const Terminal& terminal) {
   if (const std::string version = text_of(member(kernel, "version")); !version.empty()) {
     out += ", interface version " + version;
   }
-  out += "; " + count(counters, "answered", " queries answered, ") +
+  out += "\nqueries: " + count(counters, "answered", " answered, ") +
          count(counters, "without_mapper", " by hosts without a mapper, ") +
-         count(counters, "timed_out", " timed out; ") +
-         count(counters, "requests_accepted", " requests of peers accepted\n");
+         count(counters, "timed_out", " timed out\n") +
+         "peers: " + count(counters, "requests_accepted", " requests accepted\n");
   const json& mappings = member(answer, "mappings");
   if (!mappings.is_array() || mappings.empty()) {
     return out + "No mapping.\n";

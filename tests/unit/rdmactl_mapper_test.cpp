@@ -60,9 +60,10 @@ class FakeMapper {
 };
 
 TEST(MapperTable, ShowsEveryMapping) {
-  EXPECT_EQ(
-      mapper_text(answer_of_mapper(), {80, false}),
-      R"(kernel: served, interface version 4; 3 queries answered, 1 by hosts without a mapper, 0 timed out; 2 requests of peers accepted
+  EXPECT_EQ(mapper_text(answer_of_mapper(), {80, false}),
+            R"(kernel: served, interface version 4
+queries: 3 answered, 1 by hosts without a mapper, 0 timed out
+peers: 2 requests accepted
 LOCAL           MAPPED           USES  CLIENT  PORT
 10.0.0.1:7200   10.0.0.1:40001      1  2       reserved
 [fd00::1]:7200  [fd00::1]:40002    12  2       not reserved
