@@ -28,13 +28,6 @@ bool is_mask(const std::string& path) {
   return length >= 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == kNull;
 }
 
-/// Whether there is anything of that name. A link that leads nowhere or in a circle is: whoever
-/// reads it next says what is wrong.
-bool exists(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
-}
-
 /// Adds the *.conf names of `directory` that no higher layer has taken. (Not std::filesystem: it
 /// brings all of the C++ library's locales into the helpers that udev waits for.)
 void collect(const std::string& directory, std::map<std::string, std::string>& by_name,
@@ -92,12 +85,19 @@ ConfigFiles find_config(const ConfigLayers& layers, std::string_view name) {
   ConfigFiles found;
   for (const std::string& directory : layers.directories) {
     const std::string path = directory + "/" + std::string(name);
-    if (!exists(path)) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) {
       continue;
     }
     if (is_mask(path)) {
       found.masked = true;
       return found;
+    }
+    // An admin's mistake: it must not look like a file that nobody wrote.
+    if (::stat(path.c_str(), &status) != 0) {
+      found.errors.push_back(
+          fail("open", path, errno, "expected a file, not a broken link").value());
+      continue;
     }
     found.paths.push_back(path);
     break;

@@ -26,7 +26,7 @@ struct ConfigLayers {
 struct ConfigFiles {
   std::vector<std::string> paths;  ///< to be read in this order, later ones add or override
   bool masked = false;             ///< the main file is a link to /dev/null: nothing is to be read
-  std::vector<Error> errors;       ///< a directory that could not be listed; the rest is there
+  std::vector<Error> errors;       ///< what could not be listed or leads nowhere; the rest is there
 };
 
 /// Finds `name` (for example "rdma.conf") in the layers, and its drop-ins `name`.d/*.conf.

@@ -5,8 +5,6 @@
 #include <iterator>
 #include <utility>
 
-#include <sys/stat.h>
-
 #include "core/config.hpp"
 #include "core/file.hpp"
 
@@ -18,33 +16,17 @@ void append(std::vector<T>& to, std::vector<T>&& from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
-/// A link that leads nowhere or to itself is an admin's mistake: it must not look like a list that
-/// nobody wrote, nor let a lower layer take its place silently.
-void report_bad_links(const core::ConfigLayers& layers, const std::string& file,
-                      std::vector<core::Error>& errors) {
-  for (const std::string& directory : layers.directories) {
-    std::string path = directory;
-    path.append("/").append(file);
-    struct stat status {};
-    if (::lstat(path.c_str(), &status) == 0 && ::stat(path.c_str(), &status) != 0) {
-      errors.push_back(
-          core::fail("open", path, errno, "expected a file, not a broken link").value());
-    }
-  }
-}
-
 void gather(const std::string& name, const std::string& root, GatheredLists& into) {
   const core::ConfigLayers layers = core::ConfigLayers::rdma("modules", root);
   const std::string file = name + ".conf";
   core::ConfigFiles found = core::find_config(layers, file);
+  const bool told = !found.errors.empty();
   append(into.errors, std::move(found.errors));
   if (found.masked) {
     into.masked.push_back(name);
     return;
   }
-  const std::size_t before = into.errors.size();
-  report_bad_links(layers, file, into.errors);
-  if (found.paths.empty() && into.errors.size() == before) {
+  if (found.paths.empty() && !told) {
     std::string looked;
     for (const std::string& directory : layers.directories) {
       looked.append(looked.empty() ? "" : ", ").append(directory).append("/").append(file);
