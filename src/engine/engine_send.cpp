@@ -12,9 +12,8 @@ namespace rdmaboot::engine {
 namespace {
 
 // What a completion is about: the kind in the upper half, an index in the lower.
-constexpr std::uint64_t kIdReceive = std::uint64_t{1} << 32;
-constexpr std::uint64_t kIdWrite = std::uint64_t{2} << 32;  ///< a request before the last
-constexpr std::uint64_t kIdLast = std::uint64_t{3} << 32;   ///< the last of a chain
+constexpr std::uint64_t kIdWrite = std::uint64_t{1} << 32;  ///< a request before the last
+constexpr std::uint64_t kIdLast = std::uint64_t{2} << 32;   ///< the last of a chain
 
 wire::Checksum checksum_of(const Settings& settings) {
   switch (settings.checksum) {
