@@ -11,9 +11,9 @@ namespace {
 constexpr std::size_t kSourceWidth = 8;
 constexpr std::size_t kObjectWidth = 12;
 
-std::string padded(std::string text, std::size_t width) {
+std::string padded(std::string_view text, std::size_t width) {
   const std::size_t has = columns_of(text);
-  return text + std::string(has < width ? width - has : 0, ' ');
+  return std::string(text) + std::string(has < width ? width - has : 0, ' ');
 }
 
 const Standing* find(const std::vector<Standing>& all, const std::string& port) {

@@ -356,8 +356,8 @@ double processor_seconds() {
 }
 
 TEST(StatusTable, TwoHundredDevicesOfEightPortsCostWhatTheirFilesCost) {
-  // The release build takes 0.13 s for it. This bound is for instrumented builds on a busy machine,
-  // and finds what is quadratic: that would take minutes.
+  // This bound is for instrumented builds on a busy machine, and finds what is quadratic: that
+  // would take minutes.
   constexpr double kBound = 4.0;
   const test::RecordedTree tree({});
   add_large_machine(tree, 200);
