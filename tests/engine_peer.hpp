@@ -46,7 +46,7 @@ struct Network {
   void run(core::Microseconds time, Engines&... engines) {
     const core::Microseconds end = world.clock().now() + time;
     for (;;) {
-      while ((engines.process() | ...)) {
+      while ((static_cast<unsigned>(engines.process()) | ...) != 0) {  // each of them
       }
       std::optional<core::Microseconds> next = world.next_time();
       const auto sooner = [&](const auto& one) {
