@@ -155,10 +155,12 @@ void read_layers(Tree& tree, const std::string& name, Examined& examined) {
     }
   }
   std::vector<std::string> drop_in_homes;
+  drop_in_homes.reserve(homes.size());
   for (const std::string& home : homes) {
     drop_in_homes.push_back(home + file + ".d");
   }
   std::vector<const char*> pointers;
+  pointers.reserve(drop_in_homes.size());
   for (const std::string& home : drop_in_homes) {
     pointers.push_back(home.c_str());
   }
