@@ -14,7 +14,6 @@ namespace rdmaboot::engine::test {
 namespace {
 
 using namespace std::chrono_literals;
-using Words = std::span<char*>;
 
 constexpr std::size_t kUnderWay = 8;  // as `ib_write_bw -t 8`
 constexpr std::size_t kLargest = 1U << 20;
@@ -218,31 +217,16 @@ int connects(const core::Clock& clock, Words words) {
   return 0;
 }
 
-int run(Words words) {
-  const core::MonotonicClock clock;
-  struct Verb {
-    const char* name;
-    std::size_t least;
-    int (*function)(const core::Clock&, Words);
-  };
-  static constexpr Verb kVerbs[] = {{"serve", 1, serve},
-                                    {"put", 4, put},
-                                    {"get", 4, get},
-                                    {"latency", 4, latency},
-                                    {"connects", 2, connects}};
-  for (const Verb& verb : kVerbs) {
-    if (!words.empty() && std::string(words[0]) == verb.name && words.size() > verb.least) {
-      return verb.function(clock, words.subspan(1));
-    }
-  }
-  std::printf("usage: see the head of engine_peer.cpp\n");
-  return 2;
-}
+constexpr Verb kVerbs[] = {{"serve", 1, serve},
+                           {"put", 4, put},
+                           {"get", 4, get},
+                           {"latency", 4, latency},
+                           {"connects", 2, connects}};
 
 }  // namespace
 }  // namespace rdmaboot::engine::test
 
 int main(int count, char** arguments) {
-  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
-  return rdmaboot::engine::test::run({arguments + 1, static_cast<std::size_t>(count - 1)});
+  using namespace rdmaboot::engine::test;
+  return run_verb(kVerbs, "engine_peer", {arguments + 1, static_cast<std::size_t>(count - 1)});
 }

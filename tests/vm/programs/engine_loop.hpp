@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -232,6 +233,28 @@ inline std::size_t resident_kib() {
   std::size_t resident = 0;
   file >> all >> resident;
   return resident * 4;
+}
+
+using Words = std::span<char*>;
+
+/// Something that such a program can be asked for by its first word.
+struct Verb {
+  const char* name;
+  std::size_t least;  ///< words that have to follow it
+  int (*function)(const core::Clock&, Words);
+};
+
+/// Does what the first of `words` names. @return the exit status, 2 if it names nothing of `verbs`
+inline int run_verb(std::span<const Verb> verbs, const char* program, Words words) {
+  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
+  const core::MonotonicClock clock;
+  for (const Verb& verb : verbs) {
+    if (!words.empty() && std::string(words[0]) == verb.name && words.size() > verb.least) {
+      return verb.function(clock, words.subspan(1));
+    }
+  }
+  std::printf("usage: see the head of %s.cpp\n", program);
+  return 2;
 }
 
 }  // namespace rdmaboot::engine::test

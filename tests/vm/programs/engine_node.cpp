@@ -17,7 +17,6 @@ namespace rdmaboot::engine::test {
 namespace {
 
 using namespace std::chrono_literals;
-using Words = std::span<char*>;
 
 constexpr Duration kPatience = 60s;
 
@@ -412,29 +411,14 @@ int random_traffic(const core::Clock& clock, Words words) {
   return 0;
 }
 
-int run(Words words) {
-  const core::MonotonicClock clock;
-  struct Verb {
-    const char* name;
-    std::size_t least;
-    int (*function)(const core::Clock&, Words);
-  };
-  static constexpr Verb kVerbs[] = {{"serve", 3, serve},   {"transfer", 4, transfer},
-                                    {"stream", 3, stream}, {"race", 3, race},
-                                    {"many", 3, many},     {"random", 4, random_traffic}};
-  for (const Verb& verb : kVerbs) {
-    if (!words.empty() && std::string(words[0]) == verb.name && words.size() > verb.least) {
-      return verb.function(clock, words.subspan(1));
-    }
-  }
-  std::printf("usage: see the head of engine_node.cpp\n");
-  return 2;
-}
+constexpr Verb kVerbs[] = {{"serve", 3, serve},   {"transfer", 4, transfer},
+                           {"stream", 3, stream}, {"race", 3, race},
+                           {"many", 3, many},     {"random", 4, random_traffic}};
 
 }  // namespace
 }  // namespace rdmaboot::engine::test
 
 int main(int count, char** arguments) {
-  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
-  return rdmaboot::engine::test::run({arguments + 1, static_cast<std::size_t>(count - 1)});
+  using namespace rdmaboot::engine::test;
+  return run_verb(kVerbs, "engine_node", {arguments + 1, static_cast<std::size_t>(count - 1)});
 }
