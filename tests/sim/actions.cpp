@@ -41,7 +41,7 @@ void Run::perform(const Action& action) {
   }
 }
 
-Transfer& Run::record(const Action& action, const Host& host) {
+Run::Transfer& Run::record(const Action& action, const Host& host) {
   Transfer& transfer = *transfers_.emplace_back(std::make_unique<Transfer>());
   transfer.run = this;
   transfer.tag = transfers_.size();
