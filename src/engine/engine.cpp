@@ -230,7 +230,7 @@ bool Engine::Impl::deliver() {
         if (transfer->done.function != nullptr) {
           transfer->done.function(transfer->done.context, transfer->result);
         } else {
-          results_.push_back(transfer->result);
+          results_.push(transfer->result);
         }
       } else if (const auto* pinged = std::get_if<PingDelivery>(&delivery)) {
         if (pinged->pinged.function != nullptr) {
@@ -253,8 +253,7 @@ bool Engine::Impl::deliver() {
 std::size_t Engine::Impl::take_results(std::span<TransferResult> results) {
   std::size_t count = 0;
   while (count < results.size() && !results_.empty()) {
-    results[count++] = results_.front();
-    results_.pop_front();
+    results[count++] = results_.pop();
   }
   return count;
 }

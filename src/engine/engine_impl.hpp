@@ -6,7 +6,6 @@
 // engine_*.cpp. What it decides is decided in pure files; here it is carried out.
 
 #include <array>
-#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -292,7 +291,7 @@ class Engine::Impl {
   std::vector<Segment> pieces_;
   std::vector<Delivery> deliveries_;
   std::vector<Delivery> delivering_;
-  std::deque<TransferResult> results_;
+  Ring<TransferResult> results_;            ///< for poll()
   std::array<std::byte, 64> ping_bytes_{};  ///< source of a ping's answer by RDMA
   iovec ping_range_{};
 };
