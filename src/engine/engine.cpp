@@ -45,6 +45,7 @@ Engine::Impl::Impl(const Settings& settings, Fabric& fabric, const core::Clock& 
   pieces_.resize(kMaxTransferFragments);
   taken_.reserve(kPollBatch);
 }
+  batch_.reserve(kMessagesOfChain);
 
 Engine::Impl::~Impl() {
   stopping_ = true;

@@ -28,6 +28,8 @@ namespace rdmaboot::engine {
 /// Completions taken from a queue at once.
 inline constexpr std::size_t kPollBatch = 16;
 /// Batches of one connection before the next one has its turn.
+/// Messages posted with one doorbell, at most.
+inline constexpr std::size_t kMessagesOfChain = 16;
 inline constexpr unsigned kBatchesOfTurn = 8;
 /// Events of the fabric taken in one round of process().
 inline constexpr unsigned kEventsOfRound = 1024;
@@ -154,9 +156,14 @@ class Engine::Impl {
   void send_all();
   void send_from(Connection& c);
   using Queue = List<Outgoing, &Outgoing::queue>;
-  /// @param from where it waits; it stays there if it cannot be posted now
-  [[nodiscard]] bool post(Connection& c, Outgoing& message, Queue& from);
-  [[nodiscard]] std::size_t build_chain(Connection& c, Outgoing& message);
+  /// @param pays set if the message costs a credit
+  [[nodiscard]] Queue* next_to_send(Connection& c, bool& pays);
+  [[nodiscard]] bool fits(const Connection& c, const Outgoing& message) const;
+  void append(Connection& c, Outgoing& message, Queue& from);
+  [[nodiscard]] std::size_t build(Connection& c, const Outgoing& message,
+                                  std::span<SendRequest> out);
+  /// @return false: it failed, and with it the connection
+  bool post_chain(Connection& c);
   void send_completed(Connection& c, const Completion& completion);
   void retire(Connection& c, Outgoing& message);
   void discard(Connection& c, Outgoing& message);
@@ -287,7 +294,9 @@ class Engine::Impl {
 
   std::vector<Taken> taken_;  ///< receives of the batch, to be posted again
   std::vector<ReceiveRequest> receive_chain_;
-  std::vector<SendRequest> chain_;
+  std::vector<SendRequest> chain_;  ///< of one connection, while send_from() runs; else scratch
+  std::size_t chain_used_ = 0;
+  std::vector<Outgoing*> batch_;  ///< the messages in the chain
   std::vector<Segment> pieces_;
   std::vector<Delivery> deliveries_;
   std::vector<Delivery> delivering_;

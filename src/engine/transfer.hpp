@@ -105,12 +105,13 @@ struct Outgoing {
   bool invalidate = false;
   bool binds = false;  ///< the exchange's window first
   Toll toll = Toll::kNoop;
+  std::uint8_t given = 0;  ///< credits in its header, once in a chain
   std::uint32_t bytes = 0;
   std::uint64_t exchange = 0;     ///< handle; 0: nobody's
   std::uint64_t write_bytes = 0;  ///< to be written before it
   std::uint32_t remote_key = 0;
   std::uint32_t remote_fragments = 0;  ///< kept at the buffer's end, as they travel
-  std::uint32_t requests = 0;          ///< of its chain, once posted
+  std::uint32_t requests = 0;          ///< with its bind and its writes
   Link<Outgoing> queue;
 };
 
