@@ -202,6 +202,9 @@ class Engine::Impl {
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::GetRequest& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::GetDone& message);
 
+  [[nodiscard]] bool queue_put_ack(Connection& c, Exchange& x, wire::Cookie source);
+  [[nodiscard]] wire::Decoded<bool> on_long_reply(Connection& c, const wire::PutRequest& message,
+                                                  const wire::LnetReply& reply);
   // -- Transfers of mine (engine_transfer.cpp)
   [[nodiscard]] tl::expected<TransferId, TransferStatus> begin(Nid nid, Transfer& transfer,
                                                                Duration deadline);
@@ -236,6 +239,8 @@ class Engine::Impl {
   void used(Exposure& exposure, const Exchange& x);
   void tell(const Exposure& exposure, ExposureEvent::Kind kind, Nid peer, std::uint64_t offset,
             std::uint64_t bytes, std::uint64_t header_data, TransferStatus status);
+  void reply_by_rdma(Connection& c, Exposure& exposure, const wire::LnetGet& get,
+                     const Slice& source);
   void withdraw_if_unused(Exposure& exposure);
   [[nodiscard]] wire::Handle handle_of(const Exchange& x) const;
   [[nodiscard]] Exchange* find_by_handle(const Connection& c, const wire::Handle& handle);

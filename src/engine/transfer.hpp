@@ -58,10 +58,10 @@ struct Transfer {
 
 enum class ExchangeRole : std::uint8_t {
   kPutImmediate,  ///< mine: sent, and perhaps waiting for LNet's ACK
-  kPutSource,     ///< mine: PUT_REQ, PUT_ACK, writes and PUT_DONE
+  kPutSource,     ///< mine, or a long REPLY: PUT_REQ, PUT_ACK, writes and PUT_DONE
   kGetImmediate,  ///< mine: sent, waiting for LNet's REPLY
   kGetSink,       ///< mine: GET_REQ, waiting for GET_DONE
-  kPutSink,       ///< the peer's: PUT_ACK, waiting for PUT_DONE
+  kPutSink,       ///< the peer's, or a long REPLY to mine: PUT_ACK, waiting for PUT_DONE
   kGetSource,     ///< the peer's: writes and GET_DONE
   kAnswer,        ///< one message that nothing follows: NAK, DONE with an error, REPLY, ACK
 };
