@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -27,9 +28,9 @@ namespace rdmaboot::engine {
 
 /// Completions taken from a queue at once.
 inline constexpr std::size_t kPollBatch = 16;
-/// Batches of one connection before the next one has its turn.
 /// Messages posted with one doorbell, at most.
 inline constexpr std::size_t kMessagesOfChain = 16;
+/// Batches of one connection before the next one has its turn.
 inline constexpr unsigned kBatchesOfTurn = 8;
 /// Events of the fabric taken in one round of process().
 inline constexpr unsigned kEventsOfRound = 1024;
@@ -70,11 +71,16 @@ class Engine::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
+  void own(std::unique_ptr<Fabric> fabric, std::unique_ptr<const core::Clock> clock) {
+    own_fabric_ = std::move(fabric);
+    own_clock_ = std::move(clock);
+  }
   [[nodiscard]] core::Result<void> start();
   void stop();
   bool process();
   [[nodiscard]] std::optional<Duration> next_deadline() const;
   [[nodiscard]] bool wants_polling() const;
+  [[nodiscard]] int poll_timeout() const;
   [[nodiscard]] std::size_t take_results(std::span<TransferResult> results);
 
   [[nodiscard]] core::Result<void> register_memory(std::span<std::byte> memory);
@@ -196,15 +202,15 @@ class Engine::Impl {
                                                   ExchangeRole role);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::Immediate& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutRequest& message);
+  [[nodiscard]] bool queue_put_ack(Connection& c, Exchange& x, wire::Cookie source);
+  [[nodiscard]] wire::Decoded<bool> on_long_reply(Connection& c, const wire::PutRequest& message,
+                                                  const wire::LnetReply& reply);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutNak& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutAck& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutDone& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::GetRequest& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::GetDone& message);
 
-  [[nodiscard]] bool queue_put_ack(Connection& c, Exchange& x, wire::Cookie source);
-  [[nodiscard]] wire::Decoded<bool> on_long_reply(Connection& c, const wire::PutRequest& message,
-                                                  const wire::LnetReply& reply);
   // -- Transfers of mine (engine_transfer.cpp)
   [[nodiscard]] tl::expected<TransferId, TransferStatus> begin(Nid nid, Transfer& transfer,
                                                                Duration deadline);
@@ -233,14 +239,14 @@ class Engine::Impl {
   void on_ack(Connection& c, const wire::LnetAck& ack);
   void answer_now(Connection& c, const wire::Body& body);
   void reply_now(Connection& c, const wire::Handle& to, const Slice& payload);
+  void reply_by_rdma(Connection& c, Exposure& exposure, const wire::LnetGet& get,
+                     const Slice& source);
   void acknowledge(Connection& c, const wire::Handle& to, std::uint64_t match_bits,
                    std::uint32_t length);
   [[nodiscard]] std::size_t ping_answer(std::span<std::byte> out) const;
   void used(Exposure& exposure, const Exchange& x);
   void tell(const Exposure& exposure, ExposureEvent::Kind kind, Nid peer, std::uint64_t offset,
             std::uint64_t bytes, std::uint64_t header_data, TransferStatus status);
-  void reply_by_rdma(Connection& c, Exposure& exposure, const wire::LnetGet& get,
-                     const Slice& source);
   void withdraw_if_unused(Exposure& exposure);
   [[nodiscard]] wire::Handle handle_of(const Exchange& x) const;
   [[nodiscard]] Exchange* find_by_handle(const Connection& c, const wire::Handle& handle);
@@ -257,6 +263,9 @@ class Engine::Impl {
   bool deliver();
   void tell(EngineEventKind kind, Nid peer, CloseReason reason, std::string detail);
 
+  // If they are the engine's own, they go after everything that is made from them.
+  std::unique_ptr<const core::Clock> own_clock_;
+  std::unique_ptr<Fabric> own_fabric_;
   Settings settings_;
   Fabric& fabric_;
   const core::Clock& clock_;
