@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // link: rdmaboot-engine
 //
-// In steady state the engine allocates nothing, whatever moves and however its end is learned.
+// In steady state the engine allocates nothing, whatever moves and however its end is learned, and
+// bursts go out as chains.
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -134,6 +135,20 @@ TEST_P(SteadyState, AllocatesNothing) {
     batch();
   }
   EXPECT_EQ(allocations, before);
+}
+
+TEST_P(SteadyState, PostsNoMoreChainsThanMessagesAndEachCompletesOnce) {
+  const auto sent = [&] {
+    return first.engine->statistics().messages_sent + second.engine->statistics().messages_sent;
+  };
+  batch();
+  const std::uint64_t messages = sent();
+  const std::uint64_t doorbells = network.doorbells;
+  const std::uint64_t completions = network.completions;
+  batch();
+  EXPECT_EQ(network.completions - completions, network.doorbells - doorbells);
+  // Invalidates are posted, too; with them it is still fewer than messages.
+  EXPECT_LT(network.doorbells - doorbells, sent() - messages);
 }
 
 constexpr Shape kShapes[] = {
