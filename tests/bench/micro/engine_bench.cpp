@@ -78,6 +78,9 @@ struct Pair {
     }
     return sum;
   }
+  [[nodiscard]] std::uint64_t messages_sent() const {
+    return first.engine->statistics().messages_sent + second.engine->statistics().messages_sent;
+  }
   NullNetwork network;
   core::ManualClock clock;
   Host first;
@@ -132,6 +135,8 @@ void messages(benchmark::State& state, What what) {
     batch();
   }
   const std::uint64_t messages_before = pair.messages();
+  const std::uint64_t sent_before = pair.messages_sent();
+  const std::uint64_t doorbells_before = pair.network.doorbells;
   const std::uint64_t allocations_before = allocations;
   for (auto _ : state) {
     batch();
@@ -145,6 +150,9 @@ void messages(benchmark::State& state, What what) {
   // The console adds a unit of its own: 225s is 225 ns.
   state.counters["ns_per_message"] = benchmark::Counter(
       exchanged / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["messages_per_doorbell"] =
+      static_cast<double>(pair.messages_sent() - sent_before) /
+      static_cast<double>(pair.network.doorbells - doorbells_before);
   state.counters["allocs_per_message"] = allocated / exchanged;
   state.counters["messages_per_transfer"] =
       exchanged / (static_cast<double>(state.iterations()) * kBatch);
