@@ -6,11 +6,10 @@
 # timeout: 150
 # payload: build/*/tests/vm/engine_node
 . /vmtest/lib/assert.sh
+. /vmtest/lib/engine.sh
 
 boot_finished
-install -m 755 /vmtest/payload/engine_node /usr/local/bin/
-# siw counts what is registered against this limit, root's too; a service has 8 MiB.
-ulimit -l unlimited
+engine_install engine_node
 ip link add v0a type veth peer name v0b
 for last in 1 8 9; do ip address add "10.9.0.$last/24" dev v0a; done
 ip link set v0a up
