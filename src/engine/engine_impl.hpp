@@ -305,6 +305,7 @@ class Engine::Impl {
   List<Connection, &Connection::send_link> to_send_;
   std::vector<Connection*> dead_;
   std::uint64_t next_connection_ = 1;
+  std::uint16_t last_source_port_ = 0;  ///< tried first by the last attempt to connect
   std::uint32_t connections_ = 0;
   std::uint32_t half_open_ = 0;
   bool stopping_ = false;

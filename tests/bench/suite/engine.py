@@ -73,7 +73,7 @@ def measure(options):
                 ["", "peer", "engine"],
                 [
                     ["4 KiB message, one way, µs (ib_send_lat; IMMEDIATE)", stats.spread(values["send_lat"]), stats.spread(values["latency"])],
-                    ["connections a second (cmtime; to as many peers, until the first message is through)", stats.spread(values["cmtime_connects"]), stats.spread(values["connects"])],
+                    ["connections a second, 48 at once (cmtime; eight to each of six peers, until a message to each is through)", stats.spread(values["cmtime_connects"]), stats.spread(values["connects"])],
                 ],
             ),
             "",
