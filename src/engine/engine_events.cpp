@@ -282,6 +282,8 @@ core::Result<void> Engine::Impl::find_device() {
   auto device = fabric_.listen({settings_.nid.ipv4(), settings_.port}, settings_.backlog);
   if (!device) {
     ++device_failures_;
+    // Without a listener nobody tells what becomes of the port.
+    last_device_.clear();
     return tl::unexpected(device.error());
   }
   auto memory = std::make_shared<DeviceMemory>(std::move(*device), settings_, budget_, statistics_);

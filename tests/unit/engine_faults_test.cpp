@@ -396,6 +396,32 @@ TEST_P(MovingHost, WhoseGidMovesConnectsAnew) {
 INSTANTIATE_TEST_SUITE_P(Sides, MovingHost, testing::Values(0U, 1U),
                          [](const auto& host) { return host.param == 0 ? "Source" : "Sink"; });
 
+// Found by the soak of the simulation: the port was taken for down for ever.
+TEST_F(EnginePair, APortThatCameBackWhileNobodyListenedIsUsedAgain) {
+  start();
+  network.world.port_down(network.devices[0]);
+  run(20ms);
+  sim::DeviceModel model;
+  model.name = "spare";
+  const sim::DeviceId spare = network.world.add_device(network.hosts[0], model);
+  network.world.fail_allocation(network.hosts[0], 1);
+  network.world.give_address(spare, Network::nid(0).ipv4());
+  run(20ms);
+  ASSERT_TRUE(engines[0]->device_name().empty()) << "the failover failed";
+  network.world.port_up(network.devices[0], false);
+  network.world.give_address(network.devices[0], Network::nid(0).ipv4());
+  run(15s);
+  EXPECT_EQ(engines[0]->device_name(), "sim0");
+  bool answered = false;
+  ASSERT_TRUE(engines[1]->ping(
+      Network::nid(0), {[](void* context, const TransferResult& ended, const PingReply*) {
+                          *static_cast<bool*>(context) = ended.status == TransferStatus::kOk;
+                        },
+                        &answered}));
+  run(1s);
+  EXPECT_TRUE(answered);
+}
+
 TEST_F(EnginePair, WithoutFailoverTheDeviceOfTheStartIsKept) {
   settings[0].failover = Failover::kOff;
   start();
