@@ -25,18 +25,19 @@ std::uint64_t allocations = 0;
 
 }  // namespace
 
-// Every allocation of the process is counted; benchmark's own happen outside of the timed part.
-void* operator new(std::size_t size) {
+// Every allocation of the process is counted; benchmark's own happen outside of the timed part. Not
+// inlined: the compiler warns of a free() that it sees without the malloc().
+[[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
   if (void* memory = std::malloc(size)) {
     return memory;
   }
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept {
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
   std::free(memory);
 }
-void operator delete(void* memory, std::size_t /*size*/) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, std::size_t /*size*/) noexcept {
   std::free(memory);
 }
 
