@@ -192,6 +192,10 @@ class Engine::Impl {
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutRequest& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutNak& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutAck& message);
+  /// What a PUT_DONE and a GET_DONE have in common: the exchange in `role` that it answers ends, as
+  /// `refused` if the peer reports an error.
+  [[nodiscard]] wire::Decoded<bool> finish(Connection& c, const wire::Completion& message,
+                                           ExchangeRole role, TransferStatus refused);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutDone& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::GetRequest& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::GetDone& message);
