@@ -121,7 +121,10 @@ bool VerbsDevice::is_infiniband_transport() const {
 
 bool VerbsDevice::port_active(std::uint8_t port) const {
   ibv_port_attr attributes{};
-  return ibv_query_port(context(), port, &attributes) != 0 || attributes.state == IBV_PORT_ACTIVE;
+  // rxe copies the state and only then waits for the lock under which a link goes down, so the
+  // first answer may be as old as that wait. The second one knows.
+  return ibv_query_port(context(), port, &attributes) != 0 ||
+         ibv_query_port(context(), port, &attributes) != 0 || attributes.state == IBV_PORT_ACTIVE;
 }
 
 core::Result<std::unique_ptr<MemoryRegion>> VerbsDevice::register_memory(
