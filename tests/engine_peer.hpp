@@ -78,11 +78,12 @@ struct Network {
 class ScriptedPeer {
  public:
   static constexpr std::size_t kBuffers = 64;
+  static constexpr std::size_t kSinkBytes = 64U << 10U;
 
   explicit ScriptedPeer(Network& network)
       : fabric_(network.world.fabric(network.hosts[1])),
         device_(*fabric_->listen({Network::nid(1).ipv4(), 987}, 10)),
-        memory_((kBuffers + 1) * engine::wire::kMessageBytes),
+        memory_((kBuffers + 1) * engine::wire::kMessageBytes + kSinkBytes),
         region_(*device_->register_memory(
             memory_, engine::Access::kLocalWrite | engine::Access::kRemoteWrite)) {}
 
@@ -93,6 +94,7 @@ class ScriptedPeer {
   std::uint64_t request_stamp = 0;             ///< of the engine, in a request
   std::optional<engine::wire::Reject> reject;  ///< the answer to requests, while it is set
   bool answers_requests = true;
+  bool old = false;  ///< knows version 1 only: refuses version 2 for it
   int cm_reason = 0;
 
   // What it saw
@@ -130,14 +132,14 @@ class ScriptedPeer {
                            static_cast<std::uint32_t>(size), region_->local_key()};
     (void)endpoint_->post(std::span<const engine::SendRequest>(&request, 1));
   }
-  /// An RDMA write of so many bytes.
+  /// An RDMA write of so many bytes of sink().
   void write(std::uint64_t address, std::uint32_t key, std::uint32_t size) {
     engine::SendRequest request;
     request.id = 1001;
     request.kind = engine::WorkKind::kWrite;
     request.signaled = true;
     request.segment_count = 1;
-    request.segments[0] = {reinterpret_cast<std::uint64_t>(memory_.data()), size,
+    request.segments[0] = {reinterpret_cast<std::uint64_t>(sink().data()), size,
                            region_->local_key()};
     request.remote_address = address;
     request.remote_key = key;
@@ -145,8 +147,10 @@ class ScriptedPeer {
   }
   std::span<std::byte> out() { return std::span(memory_).last(engine::wire::kMessageBytes); }
   [[nodiscard]] std::uint32_t key() const { return region_->remote_key(); }
-  [[nodiscard]] std::uint64_t address() const {
-    return reinterpret_cast<std::uint64_t>(memory_.data());
+  [[nodiscard]] std::uint64_t address() { return reinterpret_cast<std::uint64_t>(sink().data()); }
+  /// Memory for the engine's writes, and for its own.
+  [[nodiscard]] std::span<std::byte> sink() {
+    return std::span(memory_).subspan(kBuffers * engine::wire::kMessageBytes, kSinkBytes);
   }
   [[nodiscard]] engine::wire::Message last() const { return *engine::wire::decode(bytes.back()); }
 
@@ -209,8 +213,11 @@ class ScriptedPeer {
       kept_.push_back(std::move(request.endpoint));
       return;
     }
-    if (reject) {
-      (void)request.endpoint->reject(engine::wire::encode_reject(*reject));
+    const bool too_new = old && request_headers.back().version != engine::wire::Version::k1;
+    if (reject || too_new) {
+      engine::wire::Reject of_version_1;
+      of_version_1.version = static_cast<std::uint16_t>(engine::wire::Version::k1);
+      (void)request.endpoint->reject(engine::wire::encode_reject(too_new ? of_version_1 : *reject));
       return;
     }
     endpoint_ = std::move(request.endpoint);

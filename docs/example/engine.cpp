@@ -3,14 +3,11 @@
 // own.
 //   engine 10.0.0.1@o2ib                       waits for lines
 //   engine 10.0.0.2@o2ib 10.0.0.1@o2ib TEXT    puts one
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <iostream>
 
 #include <poll.h>
-#include "core/clock.hpp"
-#include "engine/verbs_fabric.hpp"
 #include "rdmaboot/engine/engine.hpp"
 
 using namespace rdmaboot::engine;
@@ -25,14 +22,11 @@ T need(rdmaboot::core::Result<T> result) {
 }
 
 int main(int argc, char** argv) {
-  const rdmaboot::core::MonotonicClock clock;
-  auto fabric = need(open_verbs_fabric());
-  Settings settings;
-  settings.nid = need(parse_nid(argc > 1 ? argv[1] : ""));
-  settings.incarnation = incarnation_now();
-  auto engine = need(Engine::start(settings, *fabric, clock));
   std::array<char, 4096> line{};
   iovec buffer{line.data(), line.size()};
+  Settings settings;
+  settings.nid = need(parse_nid(argc > 1 ? argv[1] : ""));
+  auto engine = need(start_on_verbs(settings));
   bool done = false;
   if (argc > 3) {
     buffer = {argv[3], std::strlen(argv[3])};
@@ -53,8 +47,6 @@ int main(int argc, char** argv) {
   while (!done) {
     engine->process();
     pollfd input{engine->fd(), POLLIN, 0};
-    const auto wait =
-        engine->next_deadline().value_or(clock.now() + Duration{60'000'000}) - clock.now();
-    ::poll(&input, 1, done ? 0 : static_cast<int>(std::max<long>(0, wait.count() / 1000 + 1)));
+    ::poll(&input, 1, done ? 0 : engine->poll_timeout());
   }
 }

@@ -22,9 +22,11 @@ std::uint16_t high_water_of(const CreditTerms& terms, std::uint16_t depth) {
   const auto wanted =
       std::clamp<std::uint32_t>(terms.configured_high_water, configured / 2, configured - 1);
   const std::uint32_t scaled = depth * wanted / configured;
-  // A third of the depth would let a third NOOP go out before the peer has posted the receive of
-  // the first again; and 0 would make a NOOP due at all times (D3).
-  return static_cast<std::uint16_t>(std::max<std::uint32_t>(scaled, depth / 3U + 1));
+  // More than half of the depth, which is one more than the kernel's default. The peer does not use
+  // what a NOOP brings before its buffer is posted again, so two such NOOPs are never in the peer's
+  // receives at once: together they would bring more credits than there are. Of the two receives
+  // for NOOPs one is left for a keepalive, which brings none and can be overtaken by both.
+  return static_cast<std::uint16_t>(std::max<std::uint32_t>(scaled, depth / 2U + 1));
 }
 
 std::uint16_t concurrent_sends_of(const CreditTerms& terms) {

@@ -34,7 +34,8 @@ struct CreditTerms {
   std::uint16_t depth = wire::kDefaultDepth;  ///< least_depth()..255; of version 1 at most 8
   /// At so many owed credits a NOOP takes them back, of a queue of `configured_depth`; 0: the
   /// default, the half. Clamped to configured_depth / 2 .. configured_depth - 1 and then scaled to
-  /// the depth that was agreed on, as the kernel does (peer_credits_hiw, peer_credits).
+  /// the depth that was agreed on, as the kernel does (peer_credits_hiw, peer_credits); of version
+  /// 2 it is always more than half of that depth, see high_water().
   std::uint16_t configured_high_water = 0;
   std::uint16_t configured_depth = wire::kDefaultDepth;
   /// Messages of any kind posted and not completed; 0: configured_depth. Clamped to
@@ -85,7 +86,9 @@ class CreditLedger {
   void completed(Toll toll);
 
   /// A NOOP should and may be posted now.
-  /// @param keepalive_due nothing was posted for as long as the keepalive interval
+  /// @param keepalive_due nothing was posted for as long as the keepalive interval. That interval
+  /// has to be longer than a peer takes to post the receive of a NOOP again: it says nothing when
+  /// it has, so time is all there is to go by.
   [[nodiscard]] bool noop_due(const Waiting& waiting, bool keepalive_due) const;
 
   // ---- In --------------------------------------------------------------------------------------
@@ -104,7 +107,9 @@ class CreditLedger {
 
   [[nodiscard]] wire::Version version() const { return version_; }
   [[nodiscard]] std::uint16_t depth() const { return depth_; }
-  [[nodiscard]] std::uint16_t high_water() const { return high_water_; }  ///< always at least 1
+  /// At least 1 (D3); of version 2 above half of the depth, so that a keepalive and the NOOPs that
+  /// give credits back find the two receives that the peer has for them.
+  [[nodiscard]] std::uint16_t high_water() const { return high_water_; }
   [[nodiscard]] std::uint16_t concurrent_sends() const { return concurrent_sends_; }
   [[nodiscard]] std::uint16_t credits() const { return credits_; }    ///< messages I may post
   [[nodiscard]] std::uint16_t reserved() const { return reserved_; }  ///< exchanges I may open

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <utility>
 
 #include "engine/engine_impl.hpp"
@@ -44,6 +45,7 @@ Engine::Impl::Impl(const Settings& settings, Fabric& fabric, const core::Clock& 
   chain_.resize(settings_.max_fragments + kRequestsBesideWrites);
   pieces_.resize(kMaxTransferFragments);
   taken_.reserve(kPollBatch);
+  batch_.reserve(kMessagesOfChain);
 }
 
 Engine::Impl::~Impl() {
@@ -220,6 +222,18 @@ bool Engine::Impl::wants_polling() const {
   return !to_poll_.empty() || more_events_;
 }
 
+int Engine::Impl::poll_timeout() const {
+  if (wants_polling()) {
+    return 0;
+  }
+  const auto due = next_deadline();
+  if (!due) {
+    return -1;
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - clock_.now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, std::numeric_limits<int>::max()));
+}
+
 bool Engine::Impl::deliver() {
   bool any = false;
   while (!deliveries_.empty()) {
@@ -230,7 +244,7 @@ bool Engine::Impl::deliver() {
         if (transfer->done.function != nullptr) {
           transfer->done.function(transfer->done.context, transfer->result);
         } else {
-          results_.push_back(transfer->result);
+          results_.push(transfer->result);
         }
       } else if (const auto* pinged = std::get_if<PingDelivery>(&delivery)) {
         if (pinged->pinged.function != nullptr) {
@@ -253,8 +267,7 @@ bool Engine::Impl::deliver() {
 std::size_t Engine::Impl::take_results(std::span<TransferResult> results) {
   std::size_t count = 0;
   while (count < results.size() && !results_.empty()) {
-    results[count++] = results_.front();
-    results_.pop_front();
+    results[count++] = results_.pop();
   }
   return count;
 }
@@ -280,6 +293,16 @@ core::Result<std::unique_ptr<Engine>> Engine::start(const Settings& settings, Fa
     return tl::unexpected(started.error());
   }
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+core::Result<std::unique_ptr<Engine>> Engine::start(const Settings& settings,
+                                                    std::unique_ptr<Fabric> fabric,
+                                                    std::unique_ptr<const core::Clock> clock) {
+  auto engine = start(settings, *fabric, *clock);
+  if (engine) {
+    (*engine)->impl_->own(std::move(fabric), std::move(clock));
+  }
+  return engine;
 }
 
 core::Result<void> Engine::register_memory(std::span<std::byte> memory) {
@@ -321,6 +344,9 @@ std::optional<Duration> Engine::next_deadline() const {
 }
 bool Engine::wants_polling() const {
   return impl_->wants_polling();
+}
+int Engine::poll_timeout() const {
+  return impl_->poll_timeout();
 }
 int Engine::fd() const {
   return impl_->fd();

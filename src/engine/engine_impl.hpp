@@ -6,10 +6,10 @@
 // engine_*.cpp. What it decides is decided in pure files; here it is carried out.
 
 #include <array>
-#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -28,6 +28,8 @@ namespace rdmaboot::engine {
 
 /// Completions taken from a queue at once.
 inline constexpr std::size_t kPollBatch = 16;
+/// Messages posted with one doorbell, at most.
+inline constexpr std::size_t kMessagesOfChain = 16;
 /// Batches of one connection before the next one has its turn.
 inline constexpr unsigned kBatchesOfTurn = 8;
 /// Events of the fabric taken in one round of process().
@@ -69,11 +71,16 @@ class Engine::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
+  void own(std::unique_ptr<Fabric> fabric, std::unique_ptr<const core::Clock> clock) {
+    own_fabric_ = std::move(fabric);
+    own_clock_ = std::move(clock);
+  }
   [[nodiscard]] core::Result<void> start();
   void stop();
   bool process();
   [[nodiscard]] std::optional<Duration> next_deadline() const;
   [[nodiscard]] bool wants_polling() const;
+  [[nodiscard]] int poll_timeout() const;
   [[nodiscard]] std::size_t take_results(std::span<TransferResult> results);
 
   [[nodiscard]] core::Result<void> register_memory(std::span<std::byte> memory);
@@ -155,9 +162,14 @@ class Engine::Impl {
   void send_all();
   void send_from(Connection& c);
   using Queue = List<Outgoing, &Outgoing::queue>;
-  /// @param from where it waits; it stays there if it cannot be posted now
-  [[nodiscard]] bool post(Connection& c, Outgoing& message, Queue& from);
-  [[nodiscard]] std::size_t build_chain(Connection& c, Outgoing& message);
+  /// @param pays set if the message costs a credit
+  [[nodiscard]] Queue* next_to_send(Connection& c, bool& pays);
+  [[nodiscard]] bool fits(const Connection& c, const Outgoing& message) const;
+  void append(Connection& c, Outgoing& message, Queue& from);
+  [[nodiscard]] std::size_t build(Connection& c, const Outgoing& message,
+                                  std::span<SendRequest> out);
+  /// @return false: it failed, and with it the connection
+  bool post_chain(Connection& c);
   void send_completed(Connection& c, const Completion& completion);
   void retire(Connection& c, Outgoing& message);
   void discard(Connection& c, Outgoing& message);
@@ -190,6 +202,9 @@ class Engine::Impl {
                                                   ExchangeRole role);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::Immediate& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutRequest& message);
+  [[nodiscard]] bool queue_put_ack(Connection& c, Exchange& x, wire::Cookie source);
+  [[nodiscard]] wire::Decoded<bool> on_long_reply(Connection& c, const wire::PutRequest& message,
+                                                  const wire::LnetReply& reply);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutNak& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutAck& message);
   /// What a PUT_DONE and a GET_DONE have in common: the exchange in `role` that it answers ends, as
@@ -228,6 +243,8 @@ class Engine::Impl {
   void on_ack(Connection& c, const wire::LnetAck& ack);
   void answer_now(Connection& c, const wire::Body& body);
   void reply_now(Connection& c, const wire::Handle& to, const Slice& payload);
+  void reply_by_rdma(Connection& c, Exposure& exposure, const wire::LnetGet& get,
+                     const Slice& source);
   void acknowledge(Connection& c, const wire::Handle& to, std::uint64_t match_bits,
                    std::uint32_t length);
   [[nodiscard]] std::size_t ping_answer(std::span<std::byte> out) const;
@@ -250,6 +267,9 @@ class Engine::Impl {
   bool deliver();
   void tell(EngineEventKind kind, Nid peer, CloseReason reason, std::string detail);
 
+  // If they are the engine's own, they go after everything that is made from them.
+  std::unique_ptr<const core::Clock> own_clock_;
+  std::unique_ptr<Fabric> own_fabric_;
   Settings settings_;
   Fabric& fabric_;
   const core::Clock& clock_;
@@ -293,11 +313,13 @@ class Engine::Impl {
 
   std::vector<Taken> taken_;  ///< receives of the batch, to be posted again
   std::vector<ReceiveRequest> receive_chain_;
-  std::vector<SendRequest> chain_;
+  std::vector<SendRequest> chain_;  ///< of one connection, while send_from() runs; else scratch
+  std::size_t chain_used_ = 0;
+  std::vector<Outgoing*> batch_;  ///< the messages in the chain
   std::vector<Segment> pieces_;
   std::vector<Delivery> deliveries_;
   std::vector<Delivery> delivering_;
-  std::deque<TransferResult> results_;
+  Ring<TransferResult> results_;            ///< for poll()
   std::array<std::byte, 64> ping_bytes_{};  ///< source of a ping's answer by RDMA
   iovec ping_range_{};
 };

@@ -279,6 +279,9 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::PutRequest& mess
     answer_now(c, wire::PutNak{{message.cookie, status}});
     return false;
   };
+  if (const auto* reply = std::get_if<wire::LnetReply>(&message.lnet.command); *mine && reply) {
+    return on_long_reply(c, message, *reply);
+  }
   const auto* put = std::get_if<wire::LnetPut>(&message.lnet.command);
   Exposure* exposure =
       *mine && put != nullptr ? match(c.peer->nid, put->portal, put->match_bits, true) : nullptr;
@@ -306,29 +309,65 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::PutRequest& mess
   x->match_bits = put->match_bits;
   x->header_data = put->header_data;
   ++exposure->users;
-  if (x->lease.window) {
-    x->lease.remote_key = x->lease.window->next_key();
-  }
-  const wire::Fragment fragment{reinterpret_cast<std::uint64_t>(x->lease.range.iov_base),
-                                static_cast<std::uint32_t>(sink.length)};
-  Outgoing* ack = make_message(
-      c, x,
-      wire::PutAck{message.cookie,
-                   wire::Cookie{x->handle},
-                   {x->lease.remote_key, std::span<const wire::Fragment>(&fragment, 1)}});
-  if (ack == nullptr) {
-    fail(c, CloseReason::kLocalResources, "no buffer for PUT_ACK");
+  if (!queue_put_ack(c, *x, message.cookie)) {
     return false;
-  }
-  if (x->lease.window) {
-    ack->binds = true;
-    ++ack->requests;
   }
   if (exposure->options.once) {
     withdraw(ExposureId{exposure->handle});
   }
+  return true;
+}
+
+// Says where to write; a window is bound first.
+bool Engine::Impl::queue_put_ack(Connection& c, Exchange& x, wire::Cookie source) {
+  if (x.lease.window) {
+    x.lease.remote_key = x.lease.window->next_key();
+  }
+  const wire::Fragment fragment{reinterpret_cast<std::uint64_t>(x.lease.range.iov_base),
+                                static_cast<std::uint32_t>(x.lease.range.iov_len)};
+  Outgoing* ack = make_message(
+      c, &x,
+      wire::PutAck{source,
+                   wire::Cookie{x.handle},
+                   {x.lease.remote_key, std::span<const wire::Fragment>(&fragment, 1)}});
+  if (ack == nullptr) {
+    fail(c, CloseReason::kLocalResources, "no buffer for PUT_ACK");
+    return false;
+  }
+  if (x.lease.window) {
+    ack->binds = true;
+    ++ack->requests;
+  }
   queue(c, *ack);
   return true;
+}
+
+// The REPLY to a GET of mine that was one IMMEDIATE. It would fit one, too, but a peer may prefer
+// to write it: a kernel does so with the memory of a GPU (section 5). The exchange becomes a sink.
+wire::Decoded<bool> Engine::Impl::on_long_reply(Connection& c, const wire::PutRequest& message,
+                                                const wire::LnetReply& reply) {
+  const auto nak = [&](int status) {
+    ++statistics_.messages_dropped;
+    answer_now(c, wire::PutNak{{message.cookie, status}});
+    return false;
+  };
+  Exchange* x = find_by_handle(c, reply.destination);
+  // One that came over another connection finds the exchange with this one's, and is not wanted.
+  if (x == nullptr || x->connection != &c || x->role != ExchangeRole::kGetImmediate ||
+      !x->waits_for_answer || x->slice.length == 0 || message.lnet.payload_length == 0) {
+    return nak(0);
+  }
+  auto lease = c.memory->lease_sink(
+      first(x->slice, std::min<std::uint64_t>(x->slice.length, message.lnet.payload_length)));
+  if (!lease) {
+    const int error = lease.error().error_number == 0 ? EIO : lease.error().error_number;
+    end(*x, TransferStatus::kMemoryFailed, 0, error);
+    return nak(-error);
+  }
+  x->role = ExchangeRole::kPutSink;
+  x->lease = std::move(*lease);
+  arrange(x->timer, TimerKind::kExchange, x, now_ + settings_.timeout);
+  return queue_put_ack(c, *x, message.cookie);
 }
 
 wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::PutNak& message) {
@@ -382,9 +421,10 @@ wire::Decoded<bool> Engine::Impl::finish(Connection& c, const wire::Completion& 
     return tl::unexpected(found.error());
   }
   Exchange& x = **found;
-  if (message.status > 0 && static_cast<std::uint64_t>(message.status) > x.slice.length) {
-    return tl::unexpected(wire::DecodeError{
-        wire::Field::kStatus, static_cast<std::uint64_t>(message.status), x.slice.length});
+  const std::uint64_t room = x.lease.range.iov_len;  // as the PUT_ACK said
+  if (message.status > 0 && static_cast<std::uint64_t>(message.status) > room) {
+    return tl::unexpected(
+        wire::DecodeError{wire::Field::kStatus, static_cast<std::uint64_t>(message.status), room});
   }
   x.waits_for_answer = false;
   if (message.status < 0) {

@@ -12,8 +12,8 @@ namespace rdmaboot::engine {
 namespace {
 
 // What a completion is about: the kind in the upper half, an index in the lower.
-constexpr std::uint64_t kIdWrite = std::uint64_t{1} << 32;  ///< a request before the last
-constexpr std::uint64_t kIdLast = std::uint64_t{2} << 32;   ///< the last of a chain
+constexpr std::uint64_t kIdWrite = std::uint64_t{1} << 32;  ///< a request before a message
+constexpr std::uint64_t kIdLast = std::uint64_t{2} << 32;   ///< a message, or an invalidate
 
 wire::Checksum checksum_of(const Settings& settings) {
   switch (settings.checksum) {
@@ -94,71 +94,98 @@ void Engine::Impl::send_all() {
   }
 }
 
-// Answers first, then a NOOP, then what pays; each first come, first served (section 6).
+// Answers first, then a NOOP, then what pays; each first come, first served (section 6). What may
+// go now goes in one chain, with one doorbell and one completion.
 void Engine::Impl::send_from(Connection& c) {
   bool moved = false;
   while (c.established()) {
-    while (!c.requests.empty() && c.ledger->may_open_exchange()) {
-      Outgoing* request = c.requests.pop_front();
-      c.ledger->open_exchange();
-      c.paying.push_back(*request);
-    }
-    Outgoing* message = c.answers.front();
-    if (message != nullptr) {
-      if ((!message->invalidate && !c.ledger->may_post(Toll::kFree)) ||
-          !post(c, *message, c.answers)) {
+    bool paid = false;
+    Queue* from = next_to_send(c, paid);
+    if (from == nullptr || !fits(c, *from->front())) {
+      if (batch_.empty()) {
+        break;
+      }
+      // Whatever did not fit the chain may fit the next.
+      if (!post_chain(c) || from == nullptr) {
         break;
       }
       continue;
     }
-    const bool keepalive =
-        settings_.keepalive > Duration{0} && now_ - c.last_sent >= settings_.keepalive;
-    if (c.ledger->noop_due({false, !c.paying.empty()}, keepalive)) {
-      Outgoing* noop = make_message(c, nullptr, wire::Noop{});
-      if (noop == nullptr) {
-        break;
-      }
-      c.answers.push_front(*noop);
-      if (!post(c, *noop, c.answers)) {
-        // It is decided anew when there is room: credits that are owed travel with anything.
-        c.answers.remove(*noop);
-        discard(c, *noop);
-        break;
-      }
-      ++statistics_.noops_sent;
-      continue;
-    }
-    message = c.paying.front();
-    if (message == nullptr || !c.ledger->may_post(Toll::kCredit) || !post(c, *message, c.paying)) {
-      break;
-    }
-    moved = true;
+    append(c, *from->front(), *from);
+    moved = moved || paid;
   }
   if (moved && !c.peer->waiting.empty() && c.has_room()) {
     pump(*c.peer);
   }
 }
 
-// Builds the chain [bind] [writes ...] send, or an invalidate alone. All that could go wrong was
-// checked when it was queued.
-std::size_t Engine::Impl::build_chain(Connection& c, Outgoing& message) {
-  const std::uint64_t index = static_cast<std::uint32_t>(message.handle);
-  if (chain_.size() < message.requests) {
-    chain_.resize(message.requests);
+// The queue whose first message may be posted now, as far as the ledger is concerned.
+Engine::Impl::Queue* Engine::Impl::next_to_send(Connection& c, bool& pays) {
+  while (!c.requests.empty() && c.ledger->may_open_exchange()) {
+    Outgoing* request = c.requests.pop_front();
+    c.ledger->open_exchange();
+    c.paying.push_back(*request);
   }
+  if (const Outgoing* answer = c.answers.front()) {
+    return answer->invalidate || c.ledger->may_post(answer->toll) ? &c.answers : nullptr;
+  }
+  const bool keepalive = settings_.keepalive > Duration{0} && batch_.empty() &&
+                         now_ - c.last_sent >= settings_.keepalive;
+  if (c.ledger->noop_due({false, !c.paying.empty()}, keepalive)) {
+    if (c.requests_posted == c.limits.send_requests) {
+      // Decided anew when there is room: credits that are owed travel with anything.
+      return nullptr;
+    }
+    Outgoing* noop = make_message(c, nullptr, wire::Noop{});
+    if (noop == nullptr) {
+      return nullptr;
+    }
+    c.answers.push_front(*noop);
+    return &c.answers;
+  }
+  pays = true;
+  return !c.paying.empty() && c.ledger->may_post(Toll::kCredit) ? &c.paying : nullptr;
+}
+
+bool Engine::Impl::fits(const Connection& c, const Outgoing& message) const {
+  return c.requests_posted + message.requests <= c.limits.send_requests &&
+         batch_.size() < kMessagesOfChain &&
+         (batch_.empty() || chain_used_ + message.requests <= chain_.size());
+}
+
+// Appends [bind] [writes ...] send, or an invalidate alone, to the chain. All that could go wrong
+// was checked when it was queued.
+void Engine::Impl::append(Connection& c, Outgoing& message, Queue& from) {
+  if (chain_.size() < chain_used_ + message.requests) {
+    chain_.resize(chain_used_ + message.requests);
+  }
+  message.given = 0;
+  if (!message.invalidate) {
+    message.given = c.ledger->post(message.toll);
+    wire::seal(message.buffer.bytes().first(message.bytes), message.given, checksum_of(settings_));
+  }
+  chain_used_ += build(c, message, std::span(chain_).subspan(chain_used_));
+  from.remove(message);
+  c.posted.push_back(message);
+  batch_.push_back(&message);
+  c.requests_posted += message.requests;
+}
+
+std::size_t Engine::Impl::build(Connection& c, const Outgoing& message,
+                                std::span<SendRequest> out) {
+  const std::uint64_t index = static_cast<std::uint32_t>(message.handle);
   Exchange* x = exchanges_.find(message.exchange);
   std::size_t count = 0;
   if (message.invalidate) {
-    SendRequest& kill = chain_[count++];
+    SendRequest& kill = out[count++];
     kill = SendRequest{};
     kill.id = kIdLast | index;
     kill.kind = WorkKind::kInvalidate;
-    kill.signaled = true;
     kill.remote_key = message.remote_key;
     return count;
   }
   if (message.binds && x != nullptr) {
-    SendRequest& bind = chain_[count++];
+    SendRequest& bind = out[count++];
     bind = SendRequest{};
     bind.id = kIdWrite | index;
     bind.kind = WorkKind::kBindWindow;
@@ -174,20 +201,19 @@ std::size_t Engine::Impl::build_chain(Connection& c, Outgoing& message) {
         kKeptFragmentsOffset, message.remote_fragments * wire::kFragmentBytes);
     const std::size_t writes =
         plan_writes(std::span(pieces_).first(pieces), wire::FragmentList::in_place(kept, false),
-                    message.remote_key, message.write_bytes, c.limits.segments,
-                    std::span(chain_).subspan(count))
+                    message.remote_key, message.write_bytes, c.limits.segments, out.subspan(count))
             .value_or(0);
     for (std::size_t i = 0; i < writes; ++i) {
-      SendRequest& write = chain_[count++];
+      SendRequest& write = out[count++];
       write.id = kIdWrite | index;
       write.signaled = false;
       write.inline_data = false;
     }
   }
-  SendRequest& send = chain_[count++];
+  SendRequest& send = out[count++];
   send.id = kIdLast | index;
   send.kind = WorkKind::kSend;
-  send.signaled = true;
+  send.signaled = false;
   send.inline_data = message.bytes <= c.inline_bytes;
   send.segment_count = 1;
   send.segments[0] = {reinterpret_cast<std::uint64_t>(message.buffer.data), message.bytes,
@@ -195,40 +221,43 @@ std::size_t Engine::Impl::build_chain(Connection& c, Outgoing& message) {
   return count;
 }
 
-bool Engine::Impl::post(Connection& c, Outgoing& message, Queue& from) {
-  if (c.requests_posted + message.requests > c.limits.send_requests) {
-    return false;  // until something comes back
-  }
-  const std::size_t count = build_chain(c, message);
-  std::uint8_t given = 0;
-  if (!message.invalidate) {
-    given = c.ledger->post(message.toll);
-    wire::seal(message.buffer.bytes().first(message.bytes), given, checksum_of(settings_));
-  }
-  const auto posted = c.endpoint->post(std::span<const SendRequest>(chain_).first(count));
+// Rings the doorbell for what was appended. Only the last request is signaled: the send queue works
+// in order, so its completion is that of all before it, and no chain is without one.
+bool Engine::Impl::post_chain(Connection& c) {
+  chain_[chain_used_ - 1].signaled = true;
+  const auto posted = c.endpoint->post(std::span<const SendRequest>(chain_).first(chain_used_));
+  chain_used_ = 0;
   if (!posted) {
-    if (!message.invalidate) {
-      c.ledger->undo_post(message.toll, given);
+    // Backwards, so that the ledger is as it was. What was posted all the same comes back flushed,
+    // under names that nobody has any more.
+    for (; !batch_.empty(); batch_.pop_back()) {
+      Outgoing& message = *batch_.back();
+      c.posted.remove(message);
+      c.answers.push_front(message);
+      c.requests_posted -= message.requests;
+      if (!message.invalidate) {
+        c.ledger->undo_post(message.toll, message.given);
+      }
     }
     fail(c, CloseReason::kPostFailed, posted.error().message());
     return false;
   }
-  from.remove(message);
-  c.posted.push_back(message);
-  c.requests_posted += message.requests;
-  c.last_sent = now_;
-  if (Exchange* x = exchanges_.find(message.exchange)) {
-    ++x->posted;
-  }
-  if (!message.invalidate) {
+  for (const Outgoing* message : batch_) {
+    if (Exchange* x = exchanges_.find(message->exchange)) {
+      ++x->posted;
+    }
+    if (message->invalidate) {
+      continue;
+    }
     ++c.messages_sent;
     ++statistics_.messages_sent;
-    c.bytes_written += message.write_bytes;
-    statistics_.bytes_written += message.write_bytes;
-    if (message.binds) {
-      ++statistics_.windows_bound;
-    }
+    statistics_.noops_sent += message->type == wire::Type::kNoop ? 1U : 0U;
+    c.bytes_written += message->write_bytes;
+    statistics_.bytes_written += message->write_bytes;
+    statistics_.windows_bound += message->binds ? 1U : 0U;
   }
+  batch_.clear();
+  c.last_sent = now_;
   return true;
 }
 
@@ -244,7 +273,8 @@ void Engine::Impl::send_completed(Connection& c, const Completion& completion) {
   }
   const auto index = static_cast<std::uint32_t>(completion.id);
   const bool succeeded = completion.status == WorkStatus::kSuccess;
-  // The send queue works in order: what is before it came back as well.
+  // The send queue works in order: what is before it, and was not signaled, came back as well. With
+  // an error it has most likely arrived, but nothing says so.
   while (Outgoing* message = c.posted.front()) {
     const bool last = static_cast<std::uint32_t>(message->handle) == index;
     c.posted.remove(*message);
@@ -293,7 +323,7 @@ void Engine::Impl::retire(Connection& c, Outgoing& message) {
         end(*x, TransferStatus::kOk, x->slice.length);
         return;
       case ExchangeRole::kPutSource:
-        if (type == wire::Type::kPutDone && x->transfer->acknowledged) {
+        if (type == wire::Type::kPutDone && x->transfer != nullptr && x->transfer->acknowledged) {
           x->writes_done = true;
           x->waits_for_answer = true;
         } else if (type == wire::Type::kPutDone) {

@@ -187,19 +187,53 @@ void Engine::Impl::on_get(Connection& c, const wire::LnetHeader&, const wire::Ln
     return;
   }
   Exposure* exposure = match(c.peer->nid, get.portal, get.match_bits, false);
-  // What is too long for one IMMEDIATE was asked for by way of a router, and there is none here.
-  if (exposure == nullptr || get.offset > exposure->total ||
-      get.length > wire::kMaxImmediatePayload) {
+  if (exposure == nullptr || get.offset > exposure->total) {
     ++statistics_.messages_dropped;
     return;
   }
-  const std::uint64_t bytes = std::min<std::uint64_t>(get.length, exposure->total - get.offset);
-  reply_now(c, get.reply, slice_at(exposure->fragments, get.offset, bytes));
-  tell(*exposure, ExposureEvent::Kind::kGet, c.peer->nid, get.offset, bytes, 0,
-       TransferStatus::kOk);
+  const auto bytes = std::min<std::uint64_t>(
+      {get.length, exposure->total - get.offset, std::uint64_t{wire::kMaxPayload}});
+  const Slice source = slice_at(exposure->fragments, get.offset, bytes);
+  if (bytes > wire::kMaxImmediatePayload) {
+    reply_by_rdma(c, *exposure, get, source);
+  } else {
+    reply_now(c, get.reply, source);
+    tell(*exposure, ExposureEvent::Kind::kGet, c.peer->nid, get.offset, bytes, 0,
+         TransferStatus::kOk);
+  }
   if (exposure->options.once) {
     withdraw(ExposureId{exposure->handle});
   }
+}
+
+// A reply that is too long for an IMMEDIATE travels as a PUT does: PUT_REQ, PUT_ACK, writes,
+// PUT_DONE (section 5). A peer asks for so much with an IMMEDIATE if it takes this side for a
+// router.
+void Engine::Impl::reply_by_rdma(Connection& c, Exposure& exposure, const wire::LnetGet& get,
+                                 const Slice& source) {
+  auto lease = c.memory->lease_source(source, kMaxTransferFragments);
+  if (!lease) {
+    ++statistics_.messages_dropped;  // there is no message that could say so
+    return;
+  }
+  Exchange* x = make_exchange(c, ExchangeRole::kPutSource);
+  x->exposure = exposure.handle;
+  x->slice = source;
+  x->offset = get.offset;
+  x->lease = std::move(*lease);
+  x->waits_for_answer = true;
+  ++exposure.users;
+  wire::LnetHeader lnet;
+  lnet.destination = c.peer->nid;
+  lnet.source = settings_.nid;
+  lnet.payload_length = static_cast<std::uint32_t>(source.length);
+  lnet.command = wire::LnetReply{get.reply};
+  Outgoing* message = make_message(c, x, wire::PutRequest{lnet, wire::Cookie{x->handle}});
+  if (message == nullptr) {
+    fail(c, CloseReason::kLocalResources, "no buffer for a reply");
+    return;
+  }
+  queue(c, *message);
 }
 
 void Engine::Impl::on_reply(Connection& c, const wire::LnetReply& reply,

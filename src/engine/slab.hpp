@@ -2,8 +2,10 @@
 #pragma once
 
 // Where the engine's short-lived objects live: in slabs that are kept, so that steady state
-// allocates nothing, under handles that are never used twice, and in lists through themselves.
+// allocates nothing, under handles that are never used twice, and in lists through themselves; and
+// a queue of values that keeps its room.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -63,6 +65,38 @@ class List {
  private:
   T* first_ = nullptr;
   T* last_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// First in, first out. Allocates only when it holds more than ever before (a std::deque does so
+/// with every few values that pass through).
+template <typename T>
+class Ring {
+ public:
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  void push(const T& value) {
+    if (size_ == places_.size()) {
+      // What is behind the end comes to the front, then the rest, then as much room again.
+      std::rotate(places_.begin(), places_.begin() + static_cast<std::ptrdiff_t>(first_),
+                  places_.end());
+      first_ = 0;
+      places_.resize(std::max<std::size_t>(kLeast, 2 * size_));
+    }
+    places_[(first_ + size_++) % places_.size()] = value;
+  }
+  /// Not of an empty one.
+  [[nodiscard]] T pop() {
+    T value = places_[first_];
+    first_ = (first_ + 1) % places_.size();
+    --size_;
+    return value;
+  }
+
+ private:
+  static constexpr std::size_t kLeast = 16;
+  std::vector<T> places_;
+  std::size_t first_ = 0;
   std::size_t size_ = 0;
 };
 

@@ -58,10 +58,10 @@ struct Transfer {
 
 enum class ExchangeRole : std::uint8_t {
   kPutImmediate,  ///< mine: sent, and perhaps waiting for LNet's ACK
-  kPutSource,     ///< mine: PUT_REQ, PUT_ACK, writes and PUT_DONE
+  kPutSource,     ///< mine, or a long REPLY: PUT_REQ, PUT_ACK, writes and PUT_DONE
   kGetImmediate,  ///< mine: sent, waiting for LNet's REPLY
   kGetSink,       ///< mine: GET_REQ, waiting for GET_DONE
-  kPutSink,       ///< the peer's: PUT_ACK, waiting for PUT_DONE
+  kPutSink,       ///< the peer's, or a long REPLY to mine: PUT_ACK, waiting for PUT_DONE
   kGetSource,     ///< the peer's: writes and GET_DONE
   kAnswer,        ///< one message that nothing follows: NAK, DONE with an error, REPLY, ACK
 };
@@ -105,12 +105,13 @@ struct Outgoing {
   bool invalidate = false;
   bool binds = false;  ///< the exchange's window first
   Toll toll = Toll::kNoop;
+  std::uint8_t given = 0;  ///< credits in its header, once in a chain
   std::uint32_t bytes = 0;
   std::uint64_t exchange = 0;     ///< handle; 0: nobody's
   std::uint64_t write_bytes = 0;  ///< to be written before it
   std::uint32_t remote_key = 0;
   std::uint32_t remote_fragments = 0;  ///< kept at the buffer's end, as they travel
-  std::uint32_t requests = 0;          ///< of its chain, once posted
+  std::uint32_t requests = 0;          ///< with its bind and its writes
   Link<Outgoing> queue;
 };
 

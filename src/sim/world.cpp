@@ -202,9 +202,14 @@ void World::port_up(DeviceId device, bool gid_moves) {
   state.port_up = true;
   tell(*state_, state, DeviceEvent::Kind::kPortActive);
   if (gid_moves) {
-    ++state.gid_generation;
-    tell(*state_, state, DeviceEvent::Kind::kGidChange);
+    move_gid(device);
   }
+}
+
+void World::move_gid(DeviceId device) {
+  DeviceState& state = device_of(*state_, device);
+  ++state.gid_generation;
+  tell(*state_, state, DeviceEvent::Kind::kGidChange);
 }
 
 void World::fatal(DeviceId device) {

@@ -67,6 +67,9 @@ class World {
   void port_down(DeviceId device);
   /// @param gid_moves the GID index is another one: queue pairs from before reach nobody any more
   void port_up(DeviceId device, bool gid_moves);
+  /// The GID index is another one, while the port is up: queue pairs from before reach nobody any
+  /// more.
+  void move_gid(DeviceId device);
   /// The device fails: its queue pairs are in the error state.
   void fatal(DeviceId device);
   /// @param silent nothing that is posted comes back

@@ -135,20 +135,77 @@ void Run::check_success(const Transfer& transfer, const engine::TransferResult& 
     }
     return;
   }
-  const bool told_by_peer = action.acknowledged;
-  if (result.status != TransferStatus::kOk || !told_by_peer) {
+  if (result.status == TransferStatus::kOk) {
+    check_put(transfer);
+  }
+}
+
+/// What the success of a PUT says at once about the peer. An acknowledgement is the peer's word.
+/// Without one a PUT is complete when the peer's adapter has it all, which says
+/// - nothing of an IMMEDIATE: its peer may still drop it, or end before it looks;
+/// - of one by RDMA, that the peer found a buffer with room for it: it answered with a PUT_ACK;
+/// - that the bytes are there only where they were written to the buffer itself. From a bounce
+///   buffer the peer copies them when it sees the PUT_DONE, and it may end before.
+/// What has to come true later, while nothing fails, is in check_arrived().
+void Run::check_put(const Transfer& transfer) {
+  const Action& action = transfer.action;
+  const bool by_rdma = action.size > kImmediateBytes;
+  if (!action.acknowledged && !by_rdma) {
     return;
   }
   if (!transfer.there) {
     broken(name_of(transfer.tag) + ": a PUT succeeds only into a buffer");
     return;
   }
+  // Of several slices the last may be an IMMEDIATE.
+  const bool one_slice = action.size <= engine::kMaxSliceBytes;
+  if ((action.acknowledged || one_slice) &&
+      transfer.there->length() < action.offset + action.size) {
+    broken(name_of(transfer.tag) + ": a PUT succeeds only where there is room for it");
+    return;
+  }
   const Host& peer = hosts_[action.other];
   if (!peer.engine || peer.life != transfer.peer_life) {
     return;  // it lost its memory since
   }
-  if (!transfer.there->holds(transfer.tag, action.offset, 0, action.size)) {
+  if ((action.acknowledged || (one_slice && is_written_directly(transfer))) &&
+      !transfer.there->holds(transfer.tag, action.offset, 0, action.size)) {
     broken(name_of(transfer.tag) + ": the bytes of a PUT that succeeded are there");
+  }
+}
+
+/// The peer's policy for keys cannot choose a bounce buffer (src/engine/memory.hpp).
+bool Run::is_written_directly(const Transfer& transfer) const {
+  const HostPlan& peer = plan_.hosts[transfer.action.other];
+  const bool short_of_memory =
+      plan_.weather.no_memory != 0 ||
+      std::any_of(plan_.actions.begin(), plan_.actions.end(),
+                  [](const Action& action) { return action.kind == Kind::kNoMemory; });
+  if (short_of_memory || transfer.there->parts().size() != 1 ||
+      peer.settings.keys == engine::KeyPolicy::kBounce) {
+    return false;
+  }
+  const bool window = peer.settings.keys == engine::KeyPolicy::kAuto &&
+                      peer.limits.windows_type_2 && transfer.there_registered;
+  return window || transfer.action.size >= peer.settings.registration_bytes;
+}
+
+/// While nothing fails every PUT into a buffer with room arrives, acknowledged or not.
+void Run::check_arrived() {
+  for (const auto& transfer : transfers_) {
+    const Action& action = transfer->action;
+    if (action.kind != Kind::kPut || !transfer->id || !action.matched || !action.fits ||
+        action.withdraw_early) {
+      continue;
+    }
+    std::uint64_t told = 0;
+    for (const auto& [offset, length] : transfer->arrived) {
+      told += length;
+    }
+    if (told != action.size ||
+        !transfer->there->holds(transfer->tag, action.offset, 0, action.size)) {
+      broken(name_of(transfer->tag) + ": a PUT that succeeded arrives, and the peer is told");
+    }
   }
 }
 

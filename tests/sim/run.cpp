@@ -288,6 +288,9 @@ void Run::finish() {
     world_.run_until(world_.clock().now() + milliseconds(1));
     run_engines();
   }
+  if (plan_.calm) {
+    check_arrived();
+  }
   ending_ = true;
   if (const std::string claim = check_credits(plan_.calm); !claim.empty()) {
     broken(claim);

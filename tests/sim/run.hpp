@@ -114,6 +114,9 @@ class Run final : public sim::Observer {
   void completed(Transfer& transfer, const engine::TransferResult& result);
   void heard(Transfer& transfer, const engine::ExposureEvent& event);
   void check_success(const Transfer& transfer, const engine::TransferResult& result);
+  void check_put(const Transfer& transfer);
+  [[nodiscard]] bool is_written_directly(const Transfer& transfer) const;
+  void check_arrived();
   void settle(Host& host, const Buffer& buffer, std::size_t offset, std::size_t count,
               std::uint64_t tag);
   [[nodiscard]] std::string check_credits(bool at_rest) const;

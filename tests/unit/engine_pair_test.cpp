@@ -8,80 +8,14 @@
 #include <tuple>
 
 #include "engine/scatter.hpp"
-#include "engine_peer.hpp"
+#include "engine_fixtures.hpp"
 
 namespace {
 
 using namespace rdmaboot;
 using namespace rdmaboot::engine;
+using namespace rdmaboot::engine::fixtures;
 using namespace std::chrono_literals;
-using rdmaboot::tests::Network;
-
-constexpr std::uint32_t kPortal = 9;
-constexpr std::uint64_t kBits = 77;
-
-class EnginePair : public testing::Test {
- protected:
-  explicit EnginePair(bool windows = true) : network(1, windows) {
-    for (std::uint32_t i = 0; i < 2; ++i) {
-      settings[i] = Network::settings(i);
-      fabrics[i] = network.world.fabric(network.hosts[i]);
-    }
-  }
-  void start() {
-    for (std::uint32_t i = 0; i < 2; ++i) {
-      engines[i] = *Engine::start(settings[i], *fabrics[i], network.world.clock());
-    }
-  }
-  void run(Duration time = 50ms) { network.run(time, *engines[0], *engines[1]); }
-  /// So many bytes in pieces of about `piece`, with gaps between them.
-  static std::vector<iovec> cut_up(std::vector<std::byte>& memory, std::size_t size,
-                                   std::size_t piece) {
-    memory.resize(size + (size / piece + 1) * 8);
-    std::vector<iovec> list;
-    std::size_t at = 0;
-    for (std::size_t done = 0; done < size; done += piece) {
-      const std::size_t length = std::min(piece, size - done);
-      list.push_back({memory.data() + at, length});
-      at += length + 8;
-    }
-    return list;
-  }
-  static void fill(std::vector<iovec>& list, unsigned seed) {
-    std::size_t i = seed;
-    for (const iovec& range : list) {
-      for (std::size_t k = 0; k < range.iov_len; ++k, ++i) {
-        static_cast<std::byte*>(range.iov_base)[k] = static_cast<std::byte>(i * 31 + (i >> 8));
-      }
-    }
-  }
-  static std::vector<std::byte> flat(const std::vector<iovec>& list) {
-    std::vector<std::byte> bytes;
-    for (const iovec& range : list) {
-      const auto* data = static_cast<const std::byte*>(range.iov_base);
-      bytes.insert(bytes.end(), data, data + range.iov_len);
-    }
-    return bytes;
-  }
-  void expose(std::span<const iovec> buffer) {
-    ExposeOptions options;
-    options.portal = kPortal;
-    options.match_bits = kBits;
-    ASSERT_TRUE(engines[1]->expose(buffer, options));
-  }
-  TransferResult result(int host = 0) {
-    TransferResult one;
-    EXPECT_EQ(engines[host]->poll({&one, 1}), 1U);
-    return one;
-  }
-
-  Network network;
-  Settings settings[2];
-  std::unique_ptr<Fabric> fabrics[2];
-  std::unique_ptr<Engine> engines[2];
-  std::vector<std::byte> here;
-  std::vector<std::byte> there;
-};
 
 /// Size, piece of this side, piece of the other side, windows, registered.
 using Shape = std::tuple<std::size_t, std::size_t, std::size_t, bool, bool>;

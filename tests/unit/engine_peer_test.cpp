@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // link: rdmaboot-sim
 // One engine against a peer that lies, refuses, restarts or says nothing.
-#include "engine_peer.hpp"
+#include "engine_fixtures.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,78 +13,11 @@ namespace {
 
 using namespace rdmaboot;
 using namespace rdmaboot::engine;
+using namespace rdmaboot::engine::fixtures;
 using namespace std::chrono_literals;
 using rdmaboot::tests::kEngineStamp;
 using rdmaboot::tests::kPeerStamp;
-using rdmaboot::tests::Network;
-using rdmaboot::tests::ScriptedPeer;
 using testing::HasSubstr;
-
-constexpr std::uint32_t kPortal = 9;
-constexpr std::uint64_t kBits = 77;
-
-class EngineAndPeer : public testing::Test {
- protected:
-  EngineAndPeer() : fabric(network.world.fabric(network.hosts[0])), peer(network) {}
-  void start(const Settings& settings) {
-    auto started = Engine::start(settings, *fabric, network.world.clock());
-    ASSERT_TRUE(started) << started.error().message();
-    engine = std::move(*started);
-    const iovec whole{exposed.data(), exposed.size()};
-    ExposeOptions options;
-    options.portal = kPortal;
-    options.match_bits = kBits;
-    ASSERT_TRUE(engine->expose({&whole, 1}, options));
-  }
-  void start() { start(Network::settings(0)); }
-  void run(Duration time = 50ms) { network.run(time, *engine, peer); }
-  void connect() {
-    start();
-    peer.connect();
-    run();
-    ASSERT_TRUE(peer.established);
-  }
-  TransferResult result() {
-    TransferResult one;
-    EXPECT_EQ(engine->poll({&one, 1}), 1U);
-    return one;
-  }
-  /// The first message of an engine's GET of so many bytes.
-  void start_get(std::size_t size) {
-    start();
-    sink.resize(size);
-    range = {sink.data(), size};
-    ASSERT_TRUE(engine->get(Network::nid(1), {&range, 1}, GetOptions{kPortal, kBits}));
-    run();
-  }
-  wire::LnetHeader lnet(wire::LnetCommand command, std::uint32_t payload = 0) {
-    wire::LnetHeader header;
-    header.destination = Network::nid(0);
-    header.source = Network::nid(1);
-    header.payload_length = payload;
-    header.command = command;
-    return header;
-  }
-  wire::LnetPut put_command() {
-    wire::LnetPut put;
-    put.portal = kPortal;
-    put.match_bits = kBits;
-    return put;
-  }
-  std::string closed_because() {
-    const auto peers = engine->peers();
-    return peers.empty() ? "" : peers[0].last_detail;
-  }
-  CloseReason closed_for() { return engine->peers().at(0).last_reason; }
-
-  Network network;
-  std::unique_ptr<Fabric> fabric;
-  std::unique_ptr<Engine> engine;
-  ScriptedPeer peer;
-  std::vector<std::byte> exposed = std::vector<std::byte>(100'000);
-  std::vector<std::byte> sink;
-  iovec range{};
-};
 
 // ---- Who lies is cut off, and the field is named
 // -------------------------------------------------

@@ -4,10 +4,10 @@
 // The connection engine: o2iblnd's protocol from user space, to kernel LNet peers and to its own
 // kind. This header tells the story from configuring to closing:
 //
-//   auto engine = Engine::start(settings, fabric, clock);     // listens
+//   auto engine = start_on_verbs(settings);                   // listens
 //   (*engine)->expose(...);                                   // peers may put to and get from it
 //   (*engine)->put(peer, source, options, {done, context});   // connects if need be
-//   while (...) { wait for (*engine)->fd() until next_deadline(); (*engine)->process(); }
+//   while (...) { wait for (*engine)->fd() for poll_timeout(); (*engine)->process(); }
 //
 // One thread: every call on an engine, its end included, comes from the thread that calls
 // process(). Callbacks are called from process() and stop(), never from within put(), get() or
@@ -415,6 +415,10 @@ class Engine {
   [[nodiscard]] static core::Result<std::unique_ptr<Engine>> start(const Settings& settings,
                                                                    Fabric& fabric,
                                                                    const core::Clock& clock);
+  /// The same, with a fabric and a clock that go with the engine.
+  [[nodiscard]] static core::Result<std::unique_ptr<Engine>> start(
+      const Settings& settings, std::unique_ptr<Fabric> fabric,
+      std::unique_ptr<const core::Clock> clock);
   /// As stop(), but what was not completed is not reported.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -469,6 +473,9 @@ class Engine {
   [[nodiscard]] std::optional<Duration> next_deadline() const;
   /// Completions are expected so soon that process() should run again without sleeping.
   [[nodiscard]] bool wants_polling() const;
+  /// How long to wait for fd() now, in milliseconds, as poll(2) wants it: 0 is not at all, -1 for
+  /// ever.
+  [[nodiscard]] int poll_timeout() const;
   /// Readable when process() has something to do; -1 on a simulated fabric.
   [[nodiscard]] int fd() const;
   /// Takes completions of transfers that were started without a function. @return how many
@@ -488,5 +495,13 @@ class Engine {
   explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// An engine on the RDMA devices of the running kernel, by its monotonic clock. Link with
+/// rdmaboot-engine-verbs. A process that runs several engines should have one fabric for each
+/// device, see open_verbs_fabric().
+/// @param settings an incarnation of 0 becomes incarnation_now()
+/// Errors: those of Engine::start(); ENOENT or ENODEV without /dev/infiniband/rdma_cm (module
+/// rdma_ucm), EACCES, EMFILE.
+[[nodiscard]] core::Result<std::unique_ptr<Engine>> start_on_verbs(Settings settings);
 
 }  // namespace rdmaboot::engine

@@ -91,6 +91,8 @@ class NullFabric;
 struct NullNetwork {
   std::map<std::uint32_t, NullFabric*> hosts;
   std::uint64_t endpoints = 0;
+  std::uint64_t doorbells = 0;    ///< posts to send queues
+  std::uint64_t completions = 0;  ///< of send queues
 };
 
 class NullEndpoint final : public engine::Endpoint {
@@ -306,12 +308,14 @@ inline void NullEndpoint::deliver(const engine::SendRequest& request) {
 }
 
 inline core::Result<void> NullEndpoint::post(std::span<const engine::SendRequest> chain) {
+  ++fabric_.network().doorbells;
   for (const engine::SendRequest& request : chain) {
     // The bytes of a write do not matter here, only what the engine does for them.
     if (request.kind == engine::WorkKind::kSend && peer_ != nullptr) {
       peer_->deliver(request);
     }
     if (request.signaled) {
+      ++fabric_.network().completions;
       complete({request.id, engine::WorkStatus::kSuccess, request.kind, 0});
     }
   }
