@@ -78,6 +78,10 @@ void Engine::Impl::handle(EndpointEvent& event) {
   std::string detail;
   if (const auto* failed = std::get_if<event::ConnectFailed>(&event.what)) {
     detail = core::Error{"connect", to_string(c.peer->nid), failed->error_number, {}}.message();
+    if (failed->error_number == ECONNRESET) {
+      // iWARP: the peer's host is there, but it closed TCP before it answered.
+      c.after_refusal = AfterRefusal::kRetryLater;
+    }
   }
   apply(c, what, CloseReason::kNone, std::move(detail), &event);
 }

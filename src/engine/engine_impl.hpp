@@ -30,6 +30,10 @@ namespace rdmaboot::engine {
 inline constexpr std::size_t kPollBatch = 16;
 /// Messages posted with one doorbell, at most.
 inline constexpr std::size_t kMessagesOfChain = 16;
+/// When so many bytes of writes were posted on a connection, further ones wait until it was polled:
+/// what they answer is seen in between, and new requests go out between them instead of behind all
+/// of them. Adapters that work a post off before it returns (rxe) would be idle otherwise.
+inline constexpr std::uint64_t kWriteBytesOfTurn = 64U << 10;
 /// Batches of one connection before the next one has its turn.
 inline constexpr unsigned kBatchesOfTurn = 8;
 /// Events of the fabric taken in one round of process().
@@ -310,6 +314,7 @@ class Engine::Impl {
   std::uint32_t half_open_ = 0;
   bool stopping_ = false;
   bool more_events_ = false;
+  std::uint64_t turn_ = 0;  ///< of process()
 
   std::vector<Taken> taken_;  ///< receives of the batch, to be posted again
   std::vector<ReceiveRequest> receive_chain_;

@@ -98,6 +98,10 @@ void Engine::Impl::send_all() {
 // go now goes in one chain, with one doorbell and one completion.
 void Engine::Impl::send_from(Connection& c) {
   bool moved = false;
+  if (c.turn != turn_) {
+    c.turn = turn_;
+    c.write_bytes_of_turn = 0;
+  }
   while (c.established()) {
     bool paid = false;
     Queue* from = next_to_send(c, paid);
@@ -126,12 +130,18 @@ Engine::Impl::Queue* Engine::Impl::next_to_send(Connection& c, bool& pays) {
     c.ledger->open_exchange();
     c.paying.push_back(*request);
   }
-  if (const Outgoing* answer = c.answers.front()) {
+  const Outgoing* answer = c.answers.front();
+  const bool held =
+      answer != nullptr && answer->write_bytes > 0 && c.write_bytes_of_turn >= kWriteBytesOfTurn;
+  if (held) {
+    c.put_off = true;
+    want_poll(c);
+  } else if (answer != nullptr) {
     return answer->invalidate || c.ledger->may_post(answer->toll) ? &c.answers : nullptr;
   }
   const bool keepalive = settings_.keepalive > Duration{0} && batch_.empty() &&
                          now_ - c.last_sent >= settings_.keepalive;
-  if (c.ledger->noop_due({false, !c.paying.empty()}, keepalive)) {
+  if (c.ledger->noop_due({held, !c.paying.empty()}, keepalive)) {
     if (c.requests_posted == c.limits.send_requests) {
       // Decided anew when there is room: credits that are owed travel with anything.
       return nullptr;
@@ -169,6 +179,7 @@ void Engine::Impl::append(Connection& c, Outgoing& message, Queue& from) {
   c.posted.push_back(message);
   batch_.push_back(&message);
   c.requests_posted += message.requests;
+  c.write_bytes_of_turn += message.write_bytes;
 }
 
 std::size_t Engine::Impl::build(Connection& c, const Outgoing& message,

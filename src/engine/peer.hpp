@@ -55,6 +55,9 @@ struct Connection {
   List<Outgoing, &Outgoing::queue> posted;
   List<Exchange, &Exchange::on_connection> exchanges;
   bool to_be_sent = false;  ///< in the engine's list of those with something to post
+  std::uint64_t turn = 0;   ///< of the engine, in which it posted last
+  std::uint64_t write_bytes_of_turn = 0;
+  bool put_off = false;  ///< writes wait for the next turn
   Link<Connection> send_link;
   Link<Connection> poll_link;
 

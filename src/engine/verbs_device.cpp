@@ -49,6 +49,7 @@ VerbsDevice::~VerbsDevice() {
   if (completions_watched_) {
     core_.unwatch(channel_->fd);
   }
+  parked_.clear();
   channel_.reset();
   pd_.reset();
   ibv_context* const open = context();
@@ -118,6 +119,14 @@ bool VerbsDevice::is_infiniband_transport() const {
   return context()->device->transport_type == IBV_TRANSPORT_IB;
 }
 
+bool VerbsDevice::port_active(std::uint8_t port) const {
+  ibv_port_attr attributes{};
+  // rxe copies the state and only then waits for the lock under which a link goes down, so the
+  // first answer may be as old as that wait. The second one knows.
+  return ibv_query_port(context(), port, &attributes) != 0 ||
+         ibv_query_port(context(), port, &attributes) != 0 || attributes.state == IBV_PORT_ACTIVE;
+}
+
 core::Result<std::unique_ptr<MemoryRegion>> VerbsDevice::register_memory(
     std::span<std::byte> memory, Access access) {
   const unsigned flags = access_flags(access, limits_.relaxed_ordering);
@@ -161,6 +170,9 @@ std::optional<VerbsDevice::AsynchronousEvent> VerbsDevice::next_asynchronous() {
     copy.port = static_cast<unsigned>(event.element.port_num);
   }
   ibv_ack_async_event(&event);
+  if (copy.type == IBV_EVENT_PORT_ACTIVE) {
+    parked_.clear();
+  }
   if (copy.type == IBV_EVENT_DEVICE_FATAL) {
     removed_ = true;
     core_.unwatch(context()->async_fd);

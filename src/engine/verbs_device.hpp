@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/verbs_core.hpp"
 #include "engine/verbs_map.hpp"
@@ -39,7 +41,20 @@ class VerbsDevice final : public Device, public std::enable_shared_from_this<Ver
   [[nodiscard]] bool is_infiniband_transport() const;
   [[nodiscard]] EndpointId anchor_id() const { return anchor_id_; }
   /// The kernel wants the device back; it gets it at the end of this object. Through VerbsCore.
-  void removed() { removed_ = true; }
+  void removed() {
+    removed_ = true;
+    parked_.clear();
+  }
+  /// The kernel says so now: the event that told of it may be unread yet.
+  [[nodiscard]] bool port_active(std::uint8_t port) const;
+  /// Keeps an id, without a queue pair, until a port is active again: destroying a connection's id
+  /// sends a message, and rxe's queue pair of the connection manager is in error for ever after
+  /// one that it could not send because its network device was down.
+  void park(CmId id) {
+    if (!removed_) {
+      parked_.push_back(std::move(id));
+    }
+  }
 
   /// The next asynchronous event, acknowledged; only values are left of it. Nothing if there is
   /// none. After the event that the device has failed none is read any more: libraries of some
@@ -59,6 +74,7 @@ class VerbsDevice final : public Device, public std::enable_shared_from_this<Ver
   VerbsCore& core_;
   EndpointId anchor_id_;
   CmId anchor_;
+  std::vector<CmId> parked_;
   std::uint32_t serial_;
   ProtectionDomain pd_;
   CompletionChannel channel_;

@@ -102,6 +102,9 @@ VerbsEndpoint::~VerbsEndpoint() {
       }
     }
     rdma_destroy_qp(cm_.get());
+    if (!may_talk()) {
+      device_->park(std::move(cm_));
+    }
   }
   // The completion queue, then the id, then (if nobody else has it) the device: members backwards.
 }
@@ -237,7 +240,15 @@ core::Result<void> VerbsEndpoint::notify_established() {
   return {};
 }
 
+bool VerbsEndpoint::may_talk() const {
+  return device_ == nullptr || !device_->is_infiniband_transport() ||
+         device_->port_active(cm_->port_num);
+}
+
 core::Result<void> VerbsEndpoint::disconnect() {
+  if (!may_talk()) {
+    return failed("end", ENETDOWN);
+  }
   return rdma_disconnect(cm_.get()) == 0 ? core::Result<void>{} : failed("end", errno);
 }
 
@@ -271,7 +282,7 @@ void VerbsEndpoint::device_removed() {
 
 void VerbsEndpoint::disconnected() {
   // Fails if this side was first; the queue pair is in the error state then.
-  if (rdma_disconnect(cm_.get()) != 0) {
+  if (!disconnect()) {
     static_cast<void>(flush());
   }
 }

@@ -52,6 +52,8 @@ class VerbsEndpoint final : public Endpoint {
 
  private:
   [[nodiscard]] core::Result<void> failed(std::string_view attempt, int error) const;
+  /// The connection manager may send something for this id; see VerbsDevice::park().
+  [[nodiscard]] bool may_talk() const;
 
   VerbsCore& core_;
   EndpointId id_;

@@ -12,7 +12,7 @@ from .guests import Guests, Variant
 from .native import build
 
 RUNS = 5
-SECONDS_BEFORE, SECONDS_A_RUN = 60, 90
+SECONDS_BEFORE, SECONDS_A_RUN = 120, 240
 SIZES = {"4k": 4096, "64k": 65536, "1m": 1048576}
 AT_LEAST = {"put_1m_vs_ib_write_bw": 0.95, "put_64k_vs_ib_write_bw": 0.85, "connects_vs_cmtime": 0.9}
 AT_MOST = {"ns_per_message": 1000, "allocs_per_message": 0}

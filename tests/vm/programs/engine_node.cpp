@@ -276,6 +276,10 @@ int race(const core::Clock& clock, Words words) {
       fail("round " + std::to_string(round) + " did not end");
     }
     for (const Outcome& outcome : outcomes) {
+      if (outcome.result.status != TransferStatus::kOk) {
+        describe(*nodes[0].engine);
+        describe(*nodes[1].engine);
+      }
       expect_ok(outcome.result, source.size(), "round " + std::to_string(round));
     }
     const auto closer = static_cast<unsigned>(round) % 2;
