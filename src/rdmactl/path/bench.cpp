@@ -201,7 +201,7 @@ core::Result<std::vector<Measured>> Bench::run(
     if (!measured) {
       return tl::make_unexpected(measured.error());
     }
-    results.push_back(std::move(*measured));
+    results.push_back(*measured);
   }
   return results;
 }
