@@ -3,6 +3,7 @@
 
 // What RDMA devices this machine has (or a recorded one had), as one snapshot of plain data.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -127,6 +128,9 @@ struct SnapshotOptions {
   bool verbs = true;
   bool gids = true;
   bool pkeys = true;
+  /// P_Keys of a port that are enough: the rest of a table (adapters have 128 entries, a file each)
+  /// is not read. Whether there is one at all is known with 1.
+  std::size_t most_pkeys = SIZE_MAX;
 };
 
 /// Enumerates the RDMA devices. Blocks for the time of reading sysfs (and, on this machine, at most

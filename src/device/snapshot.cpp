@@ -93,7 +93,9 @@ Snapshot read_once(const os::Tree& tree, const Listing& listing, const SnapshotO
   Snapshot snapshot;
   SysfsReader reader(tree, snapshot.notes);
   // Verbs can tell the GIDs in one call; sysfs is read for those that it does not tell.
-  const SysfsReader::Tables tables{.gids = options.gids && !seams.verbs, .pkeys = options.pkeys};
+  const SysfsReader::Tables tables{.gids = options.gids && !seams.verbs,
+                                   .pkeys = options.pkeys,
+                                   .most_pkeys = options.most_pkeys};
   auto nodes = reader.read_character_devices();
   for (std::size_t i = 0; i < listing.devices.size(); ++i) {
     Device device = reader.read_device(listing.directories[i], listing.devices[i].name,

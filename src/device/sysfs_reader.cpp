@@ -237,7 +237,7 @@ void SysfsReader::read_ports(Device& device, const Directory& directory, Tables 
         read_port_gids(*port, device.ports.back());
       }
       if (tables.pkeys) {
-        read_port_pkeys(*port, device.ports.back());
+        read_port_pkeys(*port, tables.most_pkeys, device.ports.back());
       }
     }
   }
@@ -304,12 +304,23 @@ void SysfsReader::read_port_gids(const Directory& port_directory, Port& port) {
   }
 }
 
-void SysfsReader::read_port_pkeys(const Directory& port_directory, Port& port) {
+void SysfsReader::read_port_pkeys(const Directory& port_directory, std::size_t most, Port& port) {
   const auto pkeys = subdirectory_of(port_directory, "pkeys");
   if (!pkeys) {
     return;  // iWARP has none
   }
+  // Entry 0 is nearly always in use: who wants no more is spared the list of a long table.
+  if (most == 1) {
+    const auto known = pkeys->attribute("0").and_then(PKey::parse);
+    if (known && known->partition() != 0) {
+      port.pkeys.push_back({0, *known});
+      return;
+    }
+  }
   for (const std::uint32_t index : table_of(*pkeys)) {
+    if (port.pkeys.size() >= most) {
+      return;
+    }
     const auto pkey = parsed<PKey>(*pkeys, std::to_string(index), PKey::parse);
     if (pkey && pkey->partition() != 0) {
       port.pkeys.push_back({index, *pkey});

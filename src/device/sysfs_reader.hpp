@@ -4,6 +4,7 @@
 // Devices and ports as sysfs shows them (Documentation/ABI/stable/sysfs-class-infiniband of the
 // kernel). Reads only; what cannot be read becomes a note and an empty value.
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -30,6 +31,7 @@ class SysfsReader {
   struct Tables {
     bool gids = true;
     bool pkeys = true;
+    std::size_t most_pkeys = SIZE_MAX;
   };
 
   /// The device in `directory` (an entry of kRdmaClass) with its ports, without netdevs, character
@@ -73,7 +75,7 @@ class SysfsReader {
   void read_character_class(CharacterDeviceKind kind, const std::string& class_path,
                             std::string_view prefix,
                             std::map<std::string, std::vector<CharacterDevice>>& by_device);
-  void read_port_pkeys(const os::Directory& port_directory, Port& port);
+  void read_port_pkeys(const os::Directory& port_directory, std::size_t most, Port& port);
   std::vector<Sibling> siblings_of(const Device& device);
   void add_netdev(Port& port, const std::string& name);
   void note(core::Error error);

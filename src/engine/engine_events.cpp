@@ -283,7 +283,8 @@ void Engine::Impl::lose_device(CloseReason reason) {
 
 /// Listener first, otherwise the address would be in use; then the device, then its memory.
 core::Result<void> Engine::Impl::find_device() {
-  auto device = fabric_.listen({settings_.nid.ipv4(), settings_.port}, settings_.backlog);
+  const std::uint16_t port = settings_.listen_anywhere ? 0 : settings_.port;
+  auto device = fabric_.listen({settings_.nid.ipv4(), port}, settings_.backlog);
   if (!device) {
     ++device_failures_;
     // Without a listener nobody tells what becomes of the port.

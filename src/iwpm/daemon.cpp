@@ -33,6 +33,7 @@
 #include "os/udev_monitor.hpp"
 #include "program/log.hpp"
 #include "program/rest.hpp"
+#include "program/text_server.hpp"
 
 namespace rdmaboot::iwpm {
 namespace {
@@ -298,8 +299,8 @@ class Daemon final : private Outside {
   }
 
   void serve_dumps() {
-    auto server =
-        DumpServer::listen(loop_.get(), kDumpSocket, [this] { return dump_json(session_); });
+    auto server = program::TextServer::listen(loop_.get(), kDumpSocket,
+                                              [this] { return dump_json(session_); });
     if (!server) {
       program::log(Level::kWarning, server.error().message());
       return;
@@ -517,7 +518,7 @@ class Daemon final : private Outside {
   std::vector<std::unique_ptr<Udp>> answering_;
   std::unique_ptr<os::UeventSource> monitor_;
   Source monitor_source_;
-  std::unique_ptr<DumpServer> dumps_;
+  std::unique_ptr<program::TextServer> dumps_;
   Source deadline_;
   Source status_timer_;
   bool ready_ = false;

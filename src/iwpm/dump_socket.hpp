@@ -1,54 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-// The table of the running daemon, over a socket in /run: whoever connects gets one JSON object and
-// the end of the stream.
+// The table of the running daemon, over a socket in /run (program/text_server).
 
-#include <deque>
-#include <functional>
-#include <memory>
-#include <string>
-
-#include <systemd/sd-event.h>
-
-#include "core/unique_handle.hpp"
 #include "rdmaboot/result.hpp"
 
 namespace rdmaboot::iwpm {
 
 inline constexpr const char* kDumpSocket = "/run/iwpmd/iwpmd.sock";
-/// Most readers at once; further ones wait in the backlog.
-inline constexpr std::size_t kMostReaders = 4;
-/// A reader that takes nothing for so long is dropped (microseconds).
-inline constexpr std::uint64_t kReaderPatience = 5'000'000;
-
-/// The daemon's side. Lives in one event loop.
-class DumpServer {
- public:
-  /// Listens at `path`, which is replaced. Errors: errno.
-  /// @param text makes what a reader gets
-  [[nodiscard]] static core::Result<std::unique_ptr<DumpServer>> listen(
-      sd_event* loop, const std::string& path, std::function<std::string()> text);
-  ~DumpServer();
-  DumpServer(const DumpServer&) = delete;
-  DumpServer& operator=(const DumpServer&) = delete;
-
- private:
-  using Source = core::UniqueHandle<sd_event_source, sd_event_source_disable_unref>;
-  struct Reader;
-  DumpServer(sd_event* loop, std::function<std::string()> text);
-  void accept();
-  void drop(const Reader* reader);
-  static int on_connection(sd_event_source* source, int fd, std::uint32_t events, void* user);
-  static int on_writable(sd_event_source* source, int fd, std::uint32_t events, void* user);
-  static int on_patience(sd_event_source* source, std::uint64_t usec, void* user);
-
-  sd_event* loop_;
-  std::function<std::string()> text_;
-  core::UniqueFd fd_;
-  Source source_;
-  std::deque<std::unique_ptr<Reader>> readers_;
-};
 
 /// `iwpmd --dump`: prints what the daemon says. Errors: ENOENT or ECONNREFUSED if none runs;
 /// EACCES.

@@ -47,4 +47,16 @@ core::Result<std::vector<NetdevAddress>> netdev_addresses() {
   return addresses;
 }
 
+std::optional<std::uint32_t> ipv4_of(const NetdevAddress& address) {
+  constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (!std::equal(kMapped.begin(), kMapped.end(), address.bytes.begin())) {
+    return std::nullopt;
+  }
+  std::uint32_t ipv4 = 0;
+  for (std::size_t index = kMapped.size(); index < address.bytes.size(); ++index) {
+    ipv4 = ipv4 << 8U | address.bytes.at(index);
+  }
+  return ipv4;
+}
+
 }  // namespace rdmaboot::os

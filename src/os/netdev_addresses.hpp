@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,5 +22,8 @@ struct NetdevAddress {
 /// own ("eth0:1") is the device's. Blocks for one question to the kernel. Errors: errno of
 /// getifaddrs.
 [[nodiscard]] core::Result<std::vector<NetdevAddress>> netdev_addresses();
+
+/// The IPv4 address that it is, as an integer (10.0.0.1 is 0x0a000001); nothing for IPv6.
+[[nodiscard]] std::optional<std::uint32_t> ipv4_of(const NetdevAddress& address);
 
 }  // namespace rdmaboot::os

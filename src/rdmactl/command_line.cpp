@@ -41,6 +41,10 @@ core::Result<int> run(int argc, const char* const* argv) {
   add_monitor(program, chosen);
   add_metrics(program, chosen);
   add_mapper(program, chosen);
+  add_ping(program, chosen);
+  add_bench(program, chosen);
+  add_peers(program, chosen);
+  add_modules(program, chosen);
   add_analyze(program, chosen);
   add_forwarded(program, chosen);
   if (argc >= 2 && std::string_view(argv[1]) == "--complete") {

@@ -33,6 +33,10 @@ void add_doctor(CLI::App& program, Chosen& chosen);
 void add_monitor(CLI::App& program, Chosen& chosen);
 void add_metrics(CLI::App& program, Chosen& chosen);
 void add_mapper(CLI::App& program, Chosen& chosen);
+void add_ping(CLI::App& program, Chosen& chosen);
+void add_bench(CLI::App& program, Chosen& chosen);
+void add_peers(CLI::App& program, Chosen& chosen);
+void add_modules(CLI::App& program, Chosen& chosen);
 void add_analyze(CLI::App& program, Chosen& chosen);
 void add_forwarded(CLI::App& program, Chosen& chosen);
 

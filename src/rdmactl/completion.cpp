@@ -8,6 +8,8 @@
 #include <set>
 #include <string_view>
 
+#include "core/file.hpp"
+#include "core/text.hpp"
 #include "os/sysfs.hpp"
 
 namespace rdmaboot::rdmactl {
@@ -22,7 +24,6 @@ const std::map<std::string, std::vector<std::string>, std::less<>>& words_of_oth
   static const std::map<std::string, std::vector<std::string>, std::less<>> kWords = {
       {"wait", {"DEVICE", "PORT", "all", "any"}},
       {"link", {"apply", "list", "check"}},
-      {"modules", {"LIST"}},
   };
   return kWords;
 }
@@ -77,8 +78,25 @@ void add_units(const os::Tree& tree, Names& names) {
   }
 }
 
+/// Longest /etc/hosts that is read (bytes).
+constexpr std::size_t kHostsLimit = 1U << 20U;
+
+/// The hosts that this machine has a name for, without those of the loopback network.
+void add_hosts(const std::string& root, Names& names) {
+  const auto text = core::read_file(root + "/etc/hosts", kHostsLimit);
+  for (const std::string_view line : core::split(text ? std::string_view(*text) : "", "\n")) {
+    const auto words = core::split(line.substr(0, line.find('#')), " \t");
+    const bool usable = words.size() > 1 && words.front().find(':') == std::string_view::npos &&
+                        !words.front().starts_with("127.");
+    for (std::size_t i = 1; usable && i < words.size(); ++i) {
+      names.insert(std::string(words[i]));
+    }
+  }
+}
+
 /// @param kind what the usage calls a value: "DEVICE"; a word in small letters stands for itself
-void add_kind(const std::string& kind, const os::Tree& tree, Names& names) {
+void add_kind(const std::string& kind, const os::Tree& tree, const std::string& root,
+              Names& names) {
   if (kind == "DEVICE") {
     const auto devices = entries_of(tree, kDevices);
     names.insert(devices.begin(), devices.end());
@@ -88,6 +106,8 @@ void add_kind(const std::string& kind, const os::Tree& tree, Names& names) {
     add_lists(tree, names);
   } else if (kind == "UNIT") {
     add_units(tree, names);
+  } else if (kind == "PEER") {
+    add_hosts(root, names);
   } else if (std::islower(static_cast<unsigned char>(kind.front())) != 0) {
     names.insert(kind);
   }
@@ -141,20 +161,21 @@ void add_options(const CLI::App& app, Names& names) {
   }
 }
 
-void add_positionals(const Place& place, const os::Tree& tree, Names& names) {
+void add_positionals(const Place& place, const os::Tree& tree, const std::string& root,
+                     Names& names) {
   for (const CLI::App* const inner : place.app->get_subcommands({})) {
     names.insert(inner->get_name());
   }
   const auto others = words_of_others().find(place.app->get_name());
   if (others != words_of_others().end()) {
     for (const std::string& kind : others->second) {
-      add_kind(kind, tree, names);
+      add_kind(kind, tree, root, names);
     }
   }
   std::size_t number = 0;
   for (const CLI::Option* const option : place.app->get_options()) {
     if (option->get_positional() && number++ == place.positionals) {
-      add_kind(option->get_single_name(), tree, names);
+      add_kind(option->get_single_name(), tree, root, names);
     }
   }
 }
@@ -172,11 +193,11 @@ std::vector<std::string> complete(const CLI::App& program, const std::vector<std
   Names options;
   Names names;
   if (place.value_of != nullptr) {
-    add_kind(place.value_of->get_type_name(), *tree, names);
+    add_kind(place.value_of->get_type_name(), *tree, root, names);
   } else if (begun.starts_with("-")) {
     add_options(*place.app, options);
   } else {
-    add_positionals(place, *tree, names);
+    add_positionals(place, *tree, root, names);
   }
   std::vector<std::string> fitting;
   for (const std::string& name : names) {

@@ -12,8 +12,8 @@
 namespace rdmaboot::rdmactl {
 
 /// What can stand in the place of the last of `words`, which are those after the program's name;
-/// the last one is empty or a beginning. Names of devices, ports, lists and units are read from
-/// this machine, or below `root`. Empty where a file is wanted or nothing is known. Sorted,
+/// the last one is empty or a beginning. Names of devices, ports, lists, units and hosts are read
+/// from this machine, or below `root`. Empty where a file is wanted or nothing is known. Sorted,
 /// printable names only: a name that a shell or a terminal could act on is not offered.
 [[nodiscard]] std::vector<std::string> complete(const CLI::App& program,
                                                 const std::vector<std::string>& words,

@@ -17,13 +17,11 @@ struct Forwarded {
   const char* verb;
   const char* summary;
   const char* program;
-  std::vector<std::string> before;  ///< arguments before those of the command line
 };
 
 /// Becomes the program; returns only if that failed.
 core::Result<int> become(const Forwarded& which, const std::vector<std::string>& rest) {
   std::vector<std::string> words{which.program};
-  words.insert(words.end(), which.before.begin(), which.before.end());
   words.insert(words.end(), rest.begin(), rest.end());
   std::vector<char*> pointers;
   pointers.reserve(words.size() + 1);
@@ -39,18 +37,10 @@ core::Result<int> become(const Forwarded& which, const std::vector<std::string>&
 
 void add_forwarded(CLI::App& program, Chosen& chosen) {
   const std::vector<Forwarded> all = {
-      {"wait",
-       "Wait until ports are ready: rdma-wait-online(8)",
-       RDMABOOT_SBIN "/rdma-wait-online",
-       {}},
-      {"link",
-       "Declared soft-RoCE and soft-iWARP links: apply, list, check",
-       RDMABOOT_LIBEXEC "/rdma-link",
-       {}},
-      {"modules",
-       "What rdma-load-modules would load, and why: rdma-load-modules(8)",
-       RDMABOOT_LIBEXEC "/rdma-load-modules",
-       {"--dry-run"}},
+      {"wait", "Wait until ports are ready: rdma-wait-online(8)",
+       RDMABOOT_SBIN "/rdma-wait-online"},
+      {"link", "Declared soft-RoCE and soft-iWARP links: apply, list, check",
+       RDMABOOT_LIBEXEC "/rdma-link"},
   };
   for (const Forwarded& one : all) {
     CLI::App* const verb = program.add_subcommand(one.verb, one.summary);

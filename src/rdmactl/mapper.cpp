@@ -1,29 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rdmactl/mapper.hpp"
 
-#include <cstdint>
-
-#include "core/text.hpp"
+#include "rdmactl/answer.hpp"
 #include "rdmactl/table.hpp"
 
 namespace rdmaboot::rdmactl {
 namespace {
 
 using nlohmann::json;
-
-/// The member of that name; null if there is none.
-const json& member(const json& object, const char* name) {
-  static const json kNull;
-  const auto found = object.is_object() ? object.find(name) : object.end();
-  return found == object.end() ? kNull : *found;
-}
-
-std::string text_of(const json& value) {
-  if (value.is_string()) {
-    return core::printable(value.get_ref<const std::string&>());
-  }
-  return value.is_number_unsigned() ? std::to_string(value.get<std::uint64_t>()) : std::string();
-}
 
 std::string count(const json& object, const char* name, const char* words) {
   const std::string number = text_of(member(object, name));

@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "rdmactl/command_line.hpp"
+#include "rdmactl/daemon_client.hpp"
 #include "rdmactl/mapper.hpp"
-#include "rdmactl/mapper_client.hpp"
 
 namespace rdmaboot::rdmactl {
 
@@ -16,7 +16,7 @@ void add_mapper(CLI::App& program, Chosen& chosen) {
   verb->add_flag("--json", *json, "Print JSON (docs/schemas/mapper.json)");
   verb->callback([json, &chosen] {
     chosen.action = [json]() -> core::Result<int> {
-      const auto answer = ask_mapper();
+      const auto answer = ask_daemon(mapper_socket());
       if (!answer) {
         return tl::make_unexpected(answer.error());
       }

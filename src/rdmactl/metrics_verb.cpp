@@ -13,7 +13,7 @@
 #include "os/systemd_journal.hpp"
 #include "program/log.hpp"
 #include "rdmactl/command_line.hpp"
-#include "rdmactl/mapper_client.hpp"
+#include "rdmactl/daemon_client.hpp"
 #include "rdmactl/metrics.hpp"
 
 namespace rdmaboot::rdmactl {
@@ -39,7 +39,7 @@ void ask_this_machine(MetricsFacts& facts) {
     warn(entries.error());
   }
   facts.mapper_asked = true;
-  auto answer = ask_mapper();
+  auto answer = ask_daemon(mapper_socket());
   if (answer) {
     facts.mapper = std::move(*answer);
     return;

@@ -54,6 +54,9 @@ DeviceDetails details_of(const device::Device& device, const std::string& root) 
 core::Result<int> show(const Options& options) {
   device::SnapshotOptions wanted;
   wanted.root = options.root;
+  if (!options.json && options.device.empty()) {
+    wanted.most_pkeys = 1;  // the table of ports only tells whether there is one
+  }
   auto snapshot = device::take_snapshot(wanted);
   if (!snapshot) {
     return tl::make_unexpected(std::move(snapshot).error());

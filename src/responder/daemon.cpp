@@ -22,8 +22,10 @@
 #include "engine/verbs_fabric.hpp"
 #include "os/netdev_addresses.hpp"
 #include "program/log.hpp"
+#include "program/text_server.hpp"
 #include "rdmaboot/device.hpp"
 #include "rdmaboot/monitor.hpp"
+#include "responder/dump.hpp"
 #include "responder/policy.hpp"
 #include "responder/service.hpp"
 
@@ -45,22 +47,15 @@ constexpr int kMostTurns = 64;
 
 /// The IPv4 addresses of this machine, without those of the loopback network.
 std::vector<device::NetdevIpv4> ipv4_addresses() {
-  constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   std::vector<device::NetdevIpv4> found;
   const auto all = os::netdev_addresses();
   if (!all) {
     return found;
   }
   for (const os::NetdevAddress& address : *all) {
-    if (!std::equal(kMapped.begin(), kMapped.end(), address.bytes.begin())) {
-      continue;
-    }
-    std::uint32_t ipv4 = 0;
-    for (std::size_t index = kMapped.size(); index < address.bytes.size(); ++index) {
-      ipv4 = ipv4 << 8 | address.bytes.at(index);
-    }
-    if (ipv4 >> 24 != 127) {
-      found.push_back({address.netdev, ipv4});
+    const auto ipv4 = os::ipv4_of(address);
+    if (ipv4 && *ipv4 >> 24U != 127) {
+      found.push_back({address.netdev, *ipv4});
     }
   }
   return found;
@@ -160,6 +155,14 @@ class Daemon {
     timer_.reset(source);
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
     watch_devices();
+    auto dumps = program::TextServer::listen(loop_.get(), kDumpSocket, [this] {
+      return dump_json(service_ ? &service_->engine() : nullptr, state_);
+    });
+    if (dumps) {
+      dumps_ = std::move(*dumps);
+    } else {
+      program::log(Level::kDebug, dumps.error().message());  // not started as the service
+    }
     return 0;
   }
 
@@ -347,6 +350,7 @@ class Daemon {
   std::unique_ptr<engine::Fabric> fabric_;
   std::unique_ptr<Service> service_;
   Source engine_source_;
+  std::unique_ptr<program::TextServer> dumps_;
 };
 
 }  // namespace

@@ -305,6 +305,16 @@ TEST(Snapshot, WhatIsNotWantedIsNotRead) {
   EXPECT_THAT(snapshot.devices[0].ports[0].pkeys, IsEmpty());
 }
 
+TEST(Snapshot, NoMorePartitionKeysAreReadThanAreEnough) {
+  const RecordedTree tree({"mlx5-ib"});
+  SnapshotOptions options;
+  options.root = tree.path("");
+  options.most_pkeys = 1;
+  const Snapshot snapshot = take_snapshot(options).value();
+  ASSERT_EQ(snapshot.devices[0].ports[0].pkeys.size(), 1U);
+  EXPECT_EQ(snapshot.devices[0].ports[0].pkeys[0].pkey.value, 0xffff);
+}
+
 TEST(Snapshot, DeviceThatVanishesInTheMiddleIsLeftOut) {
   const RecordedTree tree({"rxe", "siw"});
   SnapshotSeams seams;

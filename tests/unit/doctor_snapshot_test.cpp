@@ -12,6 +12,7 @@
 #include "doctor_tree.hpp"
 #include "json_schema.hpp"
 #include "rdmactl/doctor/archive.hpp"
+#include "rdmactl/doctor/archive_library.hpp"
 #include "rdmactl/doctor/gather.hpp"
 #include "rdmactl/doctor/report.hpp"
 
@@ -332,6 +333,14 @@ TEST(DoctorReport, JsonIsAsTheSchemaSays) {
   wrong["checks"][0]["severity"] = "bad";
   EXPECT_THAT(schema.problems(wrong), testing::SizeIs(1));
   EXPECT_THAT(schema.problems(report_json({}, run_checks({}, {}), {})), testing::IsEmpty());
+}
+
+TEST(DoctorSnapshot, WithoutLibarchiveItIsSaidWhatToInstall) {
+  const auto library = load_archive_library("libno-such-archive.so.13");
+  ASSERT_FALSE(library);
+  EXPECT_THAT(library.error().message(), testing::HasSubstr("libarchive13t64"));
+  EXPECT_THAT(load_archive_library("libc.so.6").error().message(), testing::HasSubstr("lacks"));
+  EXPECT_TRUE(load_archive_library());
 }
 
 TEST(DoctorReport, LinesFitTheTerminalAndTheRestIsCounted) {

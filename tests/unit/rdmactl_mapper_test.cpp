@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "core/unique_handle.hpp"
+#include "rdmactl/daemon_client.hpp"
 #include "rdmactl/mapper.hpp"
-#include "rdmactl/mapper_client.hpp"
 #include "temporary_directory.hpp"
 
 namespace rdmaboot::rdmactl {
@@ -35,6 +35,12 @@ json answer_of_mapper() {
        "reserved": false}],
     "pending_queries": 0, "accepted_exchanges": 0, "silent_peers": 0,
     "counters": {"answered": 3, "without_mapper": 1, "timed_out": 0, "requests_accepted": 2}})");
+}
+
+DaemonSocket mapper_at(const std::string& path) {
+  DaemonSocket daemon = mapper_socket();
+  daemon.path = path;
+  return daemon;
 }
 
 /// Listens at a socket; serve() answers one reader.
@@ -87,7 +93,7 @@ TEST(MapperClient, ReadsTheAnswer) {
   const test::TemporaryDirectory directory;
   const FakeMapper mapper(directory.path("sock"));
   std::thread server([&] { mapper.serve(answer_of_mapper().dump()); });
-  const auto answer = ask_mapper(directory.path("sock"));
+  const auto answer = ask_daemon(mapper_at(directory.path("sock")));
   server.join();
   ASSERT_TRUE(answer) << answer.error().message();
   EXPECT_EQ(*answer, answer_of_mapper());
@@ -95,7 +101,7 @@ TEST(MapperClient, ReadsTheAnswer) {
 
 TEST(MapperClient, NoMapperIsAnErrorThatSaysWhatToLookAt) {
   const test::TemporaryDirectory directory;
-  const auto answer = ask_mapper(directory.path("sock"));
+  const auto answer = ask_daemon(mapper_at(directory.path("sock")));
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().error_number, ENOENT);
   EXPECT_THAT(answer.error().message(), HasSubstr("systemctl status iwpmd.service"));
@@ -104,7 +110,7 @@ TEST(MapperClient, NoMapperIsAnErrorThatSaysWhatToLookAt) {
 TEST(MapperClient, AMapperThatNeverAnswersIsGivenUp) {
   const test::TemporaryDirectory directory;
   const FakeMapper mapper(directory.path("sock"));
-  const auto answer = ask_mapper(directory.path("sock"), kSoon);
+  const auto answer = ask_daemon(mapper_at(directory.path("sock")), kSoon);
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().error_number, ETIMEDOUT);
 }
@@ -114,7 +120,7 @@ TEST(MapperClient, WhatIsNoObjectIsAnError) {
     const test::TemporaryDirectory directory;
     const FakeMapper mapper(directory.path("sock"));
     std::thread server([&] { mapper.serve(text); });
-    const auto answer = ask_mapper(directory.path("sock"));
+    const auto answer = ask_daemon(mapper_at(directory.path("sock")));
     server.join();
     ASSERT_FALSE(answer) << text;
     EXPECT_EQ(answer.error().error_number, EBADMSG);
@@ -122,7 +128,7 @@ TEST(MapperClient, WhatIsNoObjectIsAnError) {
 }
 
 TEST(MapperClient, APathThatIsTooLongIsAnError) {
-  EXPECT_EQ(ask_mapper(std::string(200, 'x')).error().error_number, ENAMETOOLONG);
+  EXPECT_EQ(ask_daemon(mapper_at(std::string(200, 'x'))).error().error_number, ENAMETOOLONG);
 }
 
 }  // namespace

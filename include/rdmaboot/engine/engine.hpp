@@ -104,6 +104,10 @@ struct Settings {
   // -- Who I am
   Nid nid;                   ///< its address has to be on an RDMA device
   std::uint16_t port = 987;  ///< `service`; where I listen and where peers do
+  /// Listen on a port that the system chooses instead: for a program that only asks, beside a
+  /// service (or the kernel's LNet) that has `port` of the same address. Peers cannot connect to
+  /// it.
+  bool listen_anywhere = false;
   int backlog = 128;
   /// Tells this run of the host from the one before (section 4.7): microseconds of wall-clock time
   /// at start, see incarnation_now(). Not 0.

@@ -5,9 +5,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,57 +14,62 @@
 #include "core/file.hpp"
 #include "core/text.hpp"
 #include "core/unique_handle.hpp"
+#include "rdmactl/doctor/archive_library.hpp"
 
 namespace rdmaboot::rdmactl::doctor {
 namespace {
 
 using core::fail;
 using core::Result;
-using Reader = core::UniqueHandle<archive, archive_read_free>;
-using Writer = core::UniqueHandle<archive, archive_write_free>;
-using Entry = core::UniqueHandle<archive_entry, archive_entry_free>;
+using Archive = std::unique_ptr<archive, int (*)(archive*)>;
+using Entry = std::unique_ptr<archive_entry, void (*)(archive_entry*)>;
 using Parts = std::vector<std::string_view>;
 
 constexpr std::string_view kUnpack = "unpack snapshot";
+
+/// Only after archive_library() was asked and is there.
+const ArchiveLibrary& lib() {
+  return *archive_library();
+}
 
 tl::unexpected<core::Error> refuse(std::string_view object, std::string_view why) {
   return fail(kUnpack, core::printable(object), 0, why);
 }
 
 tl::unexpected<core::Error> library_error(std::string_view attempt, archive* which) {
-  const char* const text = archive_error_string(which);
-  return fail(attempt, "", archive_errno(which) > 0 ? archive_errno(which) : 0,
+  const char* const text = lib().error_string(which);
+  return fail(attempt, "", lib().error_code(which) > 0 ? lib().error_code(which) : 0,
               text == nullptr ? "libarchive failed" : core::printable(text));
 }
 
 // --- writing -----------------------------------------------------------------------------------
 
 Result<void> write_entry(archive* out, const std::string& path, const Seen& seen) {
-  const Entry entry(archive_entry_new());
-  archive_entry_set_pathname(entry.get(), path.c_str() + 1);  // without the first '/'
+  const Entry entry(lib().entry_new(), lib().entry_free);
+  lib().entry_set_pathname(entry.get(), path.c_str() + 1);  // without the first '/'
   constexpr unsigned kFileMode = 0644;
   constexpr unsigned kDirectoryMode = 0755;
   switch (seen.kind) {
     case Seen::Kind::kLink:
-      archive_entry_set_filetype(entry.get(), AE_IFLNK);
-      archive_entry_set_symlink(entry.get(), relative_target(path, seen.text).c_str());
+      lib().entry_set_filetype(entry.get(), AE_IFLNK);
+      lib().entry_set_symlink(entry.get(), relative_target(path, seen.text).c_str());
       break;
     case Seen::Kind::kDirectory:
-      archive_entry_set_filetype(entry.get(), AE_IFDIR);
-      archive_entry_set_perm(entry.get(), kDirectoryMode);
+      lib().entry_set_filetype(entry.get(), AE_IFDIR);
+      lib().entry_set_perm(entry.get(), kDirectoryMode);
       break;
     case Seen::Kind::kFile:
-      archive_entry_set_filetype(entry.get(), AE_IFREG);
-      archive_entry_set_perm(entry.get(), kFileMode);
-      archive_entry_set_size(entry.get(), static_cast<la_int64_t>(seen.text.size()));
-      archive_entry_set_mtime(entry.get(), seen.changed, 0);
+      lib().entry_set_filetype(entry.get(), AE_IFREG);
+      lib().entry_set_perm(entry.get(), kFileMode);
+      lib().entry_set_size(entry.get(), static_cast<la_int64_t>(seen.text.size()));
+      lib().entry_set_mtime(entry.get(), seen.changed, 0);
       break;
   }
-  if (archive_write_header(out, entry.get()) != ARCHIVE_OK) {
+  if (lib().write_header(out, entry.get()) != ARCHIVE_OK) {
     return library_error("write " + path, out);
   }
   if (seen.kind == Seen::Kind::kFile && !seen.text.empty() &&
-      archive_write_data(out, seen.text.data(), seen.text.size()) !=
+      lib().write_data(out, seen.text.data(), seen.text.size()) !=
           static_cast<la_ssize_t>(seen.text.size())) {
     return library_error("write " + path, out);
   }
@@ -83,10 +87,10 @@ Result<void> write_all(const std::map<std::string, Seen>& seen, const LiveFacts&
   if (seen.size() >= kEntryLimit || total > kUnpackedLimit / 2) {
     return fail("save snapshot", "", EFBIG, "there is more of it than could be read again");
   }
-  const Writer out(archive_write_new());
-  archive_write_add_filter_gzip(out.get());
-  archive_write_set_format_pax_restricted(out.get());
-  if (archive_write_open_fd(out.get(), fd) != ARCHIVE_OK) {
+  const Archive out(lib().write_new(), lib().write_free);
+  lib().write_add_filter_gzip(out.get());
+  lib().write_set_format_pax_restricted(out.get());
+  if (lib().write_open_fd(out.get(), fd) != ARCHIVE_OK) {
     return library_error("write snapshot", out.get());
   }
   const Seen facts{Seen::Kind::kFile, live_json(live).dump(2) + "\n", 0};
@@ -102,7 +106,7 @@ Result<void> write_all(const std::map<std::string, Seen>& seen, const LiveFacts&
       return written;
     }
   }
-  if (archive_write_close(out.get()) != ARCHIVE_OK) {
+  if (lib().write_close(out.get()) != ARCHIVE_OK) {
     return library_error("write snapshot", out.get());
   }
   return {};
@@ -110,14 +114,18 @@ Result<void> write_all(const std::map<std::string, Seen>& seen, const LiveFacts&
 
 // --- reading -----------------------------------------------------------------------------------
 
+Archive new_reader() {
+  return {lib().read_new(), lib().read_free};
+}
+
 /// Undoes the compression, into memory, so that no trick of compression meets the parser of tar.
 Result<std::string> expand(std::string_view bytes) {
-  const Reader in(archive_read_new());
-  archive_read_support_filter_gzip(in.get());
-  archive_read_support_format_raw(in.get());
+  const Archive in = new_reader();
+  lib().read_support_filter_gzip(in.get());
+  lib().read_support_format_raw(in.get());
   archive_entry* entry = nullptr;
-  if (archive_read_open_memory(in.get(), bytes.data(), bytes.size()) != ARCHIVE_OK ||
-      archive_read_next_header(in.get(), &entry) != ARCHIVE_OK) {
+  if (lib().read_open_memory(in.get(), bytes.data(), bytes.size()) != ARCHIVE_OK ||
+      lib().read_next_header(in.get(), &entry) != ARCHIVE_OK) {
     return library_error(kUnpack, in.get());
   }
   std::string plain;
@@ -125,7 +133,7 @@ Result<std::string> expand(std::string_view bytes) {
     const void* block = nullptr;
     std::size_t size = 0;
     la_int64_t offset = 0;
-    const int status = archive_read_data_block(in.get(), &block, &size, &offset);
+    const int status = lib().read_data_block(in.get(), &block, &size, &offset);
     if (status == ARCHIVE_EOF) {
       return plain;
     }
@@ -206,7 +214,7 @@ Result<core::UniqueFd> enter(int root, const Parts& parts, std::size_t count) {
 
 Result<void> unpack_file(archive* in, archive_entry* entry, int directory,
                          const std::string& name) {
-  if (archive_entry_size(entry) > static_cast<la_int64_t>(kFileLimit)) {
+  if (lib().entry_size(entry) > static_cast<la_int64_t>(kFileLimit)) {
     return refuse(name, "it is larger than " + std::to_string(kFileLimit) + " bytes");
   }
   constexpr mode_t kPrivate = 0600;
@@ -220,7 +228,7 @@ Result<void> unpack_file(archive* in, archive_entry* entry, int directory,
   std::string block(kBlock, '\0');
   std::size_t total = 0;
   for (;;) {
-    const la_ssize_t got = archive_read_data(in, block.data(), block.size());
+    const la_ssize_t got = lib().read_data(in, block.data(), block.size());
     if (got < 0) {
       return library_error(kUnpack, in);
     }
@@ -237,20 +245,20 @@ Result<void> unpack_file(archive* in, archive_entry* entry, int directory,
       return fail(kUnpack, core::printable(name), errno);
     }
   }
-  const timespec changed{static_cast<time_t>(archive_entry_mtime(entry)), 0};
+  const timespec changed{static_cast<time_t>(lib().entry_mtime(entry)), 0};
   const timespec both[2] = {changed, changed};
   static_cast<void>(::futimens(file.get(), &both[0]));  // a time that no file can have
   return {};
 }
 
 Result<void> unpack_entry(archive* in, archive_entry* entry, int root) {
-  const char* const raw = archive_entry_pathname(entry);
+  const char* const raw = lib().entry_pathname(entry);
   const auto parts = check_path(raw == nullptr ? std::string_view{} : std::string_view{raw});
   if (!parts) {
     return tl::make_unexpected(parts.error());
   }
-  const auto type = archive_entry_filetype(entry);
-  if (archive_entry_hardlink(entry) != nullptr ||
+  const auto type = lib().entry_filetype(entry);
+  if (lib().entry_hardlink(entry) != nullptr ||
       (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)) {
     return refuse(raw, "it is neither file, directory nor symbolic link");
   }
@@ -267,7 +275,7 @@ Result<void> unpack_entry(archive* in, archive_entry* entry, int root) {
     return unpack_file(in, entry, directory->get(), name);
   }
   if (type == AE_IFLNK) {
-    const char* const target = archive_entry_symlink(entry);
+    const char* const target = lib().entry_symlink(entry);
     if (target == nullptr || !stays_inside(target, parts->size() - 1)) {
       return refuse(raw, "it is a link that is absolute, or leads out of the snapshot");
     }
@@ -311,6 +319,9 @@ std::string relative_target(std::string_view path, std::string_view target) {
 
 Result<void> save_snapshot(const std::map<std::string, Seen>& seen, const LiveFacts& live,
                            const std::string& path) {
+  if (const auto& library = archive_library(); !library) {
+    return tl::make_unexpected(library.error());
+  }
   constexpr mode_t kPrivate = 0600;
   const core::UniqueFd file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kPrivate));
@@ -350,6 +361,9 @@ Result<void> unpack_snapshot(const std::string& path, const std::string& directo
 }
 
 Result<void> unpack_snapshot_bytes(std::string_view bytes, const std::string& directory) {
+  if (const auto& library = archive_library(); !library) {
+    return tl::make_unexpected(library.error());
+  }
   const auto plain = expand(bytes);
   if (!plain) {
     return tl::make_unexpected(plain.error());
@@ -358,14 +372,14 @@ Result<void> unpack_snapshot_bytes(std::string_view bytes, const std::string& di
   if (!root) {
     return fail(kUnpack, directory, errno);
   }
-  const Reader in(archive_read_new());
-  archive_read_support_format_tar(in.get());
-  if (archive_read_open_memory(in.get(), plain->data(), plain->size()) != ARCHIVE_OK) {
+  const Archive in = new_reader();
+  lib().read_support_format_tar(in.get());
+  if (lib().read_open_memory(in.get(), plain->data(), plain->size()) != ARCHIVE_OK) {
     return library_error(kUnpack, in.get());
   }
   for (std::size_t entries = 0;; ++entries) {
     archive_entry* entry = nullptr;
-    const int status = archive_read_next_header(in.get(), &entry);
+    const int status = lib().read_next_header(in.get(), &entry);
     if (status == ARCHIVE_EOF) {
       return entries > 0 ? Result<void>{} : refuse("", "there is nothing in it");
     }

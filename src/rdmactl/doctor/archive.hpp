@@ -24,7 +24,8 @@ inline constexpr std::size_t kDepthLimit = 40;   ///< directories below each oth
 
 /// Writes a new file, readable for its owner only. Bytes and links are as they are, but a link that
 /// is absolute or winds about is written as the relative one that means the same.
-/// Errors: EEXIST; errno of writing; a tree above the limits. The file is gone then.
+/// Errors: those of load_archive_library(); EEXIST; errno of writing; a tree above the limits. The
+/// file is gone then.
 [[nodiscard]] core::Result<void> save_snapshot(const std::map<std::string, Seen>& seen,
                                                const LiveFacts& live, const std::string& path);
 
@@ -48,7 +49,8 @@ class PrivateDirectory {
 /// Unpacks the file into `directory`, which is empty and nobody else's.
 /// Errors: what makes it no snapshot, with the entry: a path that is absolute or has "..", a link
 /// that is absolute or leads out, a path through a link, anything but files, directories and
-/// symbolic links, an entry that is there twice, more than a limit, no tar; errno.
+/// symbolic links, an entry that is there twice, more than a limit, no tar; errno; those of
+/// load_archive_library().
 [[nodiscard]] core::Result<void> unpack_snapshot(const std::string& path,
                                                  const std::string& directory);
 

@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Asks this machine what no file says.
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 
-#include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include "core/text.hpp"
 #include "core/unique_handle.hpp"
 #include "device/host_facts.hpp"
+#include "os/program_output.hpp"
 #include "rdmactl/doctor/live.hpp"
 
 namespace rdmaboot::rdmactl::doctor {
@@ -117,43 +114,10 @@ std::optional<std::string> ask_port_mapper() {
 
 /// What rdma_rename would call the device; empty if it does not know.
 std::string next_name_of(const std::string& device) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return {};
-  }
-  const core::UniqueFd in(ends[0]);
-  core::UniqueFd out(ends[1]);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, out.get(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  std::vector<std::string> words{RDMABOOT_RENAME, "--dry-run", device, "NAME_FALLBACK"};
-  std::vector<char*> arguments;
-  arguments.reserve(words.size() + 1);
-  for (std::string& word : words) {
-    arguments.push_back(word.data());
-  }
-  arguments.push_back(nullptr);
-  pid_t child = 0;
-  const int failed =
-      ::posix_spawn(&child, RDMABOOT_RENAME, &actions, nullptr, arguments.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  out.reset();
-  if (failed != 0) {
-    return {};
-  }
-  std::array<char, 256> buffer{};
-  std::string text;
-  ssize_t got = 0;
-  while (text.size() < buffer.size() &&
-         (got = ::read(in.get(), buffer.data(), buffer.size())) > 0) {
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? std::string(core::trim(text))
-                                                       : std::string{};
+  constexpr std::size_t kLongest = 256;
+  const auto said =
+      os::run_program({RDMABOOT_RENAME, "--dry-run", device, "NAME_FALLBACK"}, kLongest, true);
+  return said && said->status == 0 ? std::string(core::trim(said->text)) : std::string{};
 }
 
 }  // namespace

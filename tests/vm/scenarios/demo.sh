@@ -34,6 +34,12 @@ tell_protocol rxe1
 ibv_devices | grep -q rxe1
 mark "rxe1 can be used"
 
+# For the pictures in the README.
+script -qec "stty cols 110; rdmactl status" /dev/null </dev/null >"$VMTEST_OUT/status.screen"
+rdmactl analyze plot >"$VMTEST_OUT/plot.svg"
+grep -q rxe1 "$VMTEST_OUT/status.screen"
+grep -q rxe1 "$VMTEST_OUT/plot.svg"
+
 link_del rxe1
 udevadm settle
 assert_active rdma-hw.target example-storage.service

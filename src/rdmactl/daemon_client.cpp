@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rdmactl/mapper_client.hpp"
+#include "rdmactl/daemon_client.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,9 +16,10 @@
 namespace rdmaboot::rdmactl {
 namespace {
 
-core::Result<core::UniqueFd> connect_to(const std::string& path) {
+core::Result<core::UniqueFd> connect_to(const DaemonSocket& daemon) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
+  const std::string& path = daemon.path;
   if (path.size() >= sizeof(address.sun_path)) {
     return core::fail("connect to", path, ENAMETOOLONG);
   }
@@ -28,18 +29,29 @@ core::Result<core::UniqueFd> connect_to(const std::string& path) {
   if (!fd || ::connect(fd.get(), generic, sizeof(address)) != 0) {
     const int error = errno;
     // EAGAIN: its backlog is full, so nobody accepts.
-    return core::fail("ask iwpmd at", path, error == EAGAIN ? ETIMEDOUT : error,
-                      error == EACCES ? "root, or a member of its group"
-                                      : "a running iwpmd: systemctl status iwpmd.service");
+    return core::fail(
+        "ask " + daemon.name + " at", path, error == EAGAIN ? ETIMEDOUT : error,
+        error == EACCES ? daemon.allowed : "it does not run: systemctl status " + daemon.unit);
   }
   return fd;
 }
 
 }  // namespace
 
-core::Result<nlohmann::json> ask_mapper(const std::string& socket,
+DaemonSocket mapper_socket() {
+  return {"iwpmd", "iwpmd.service", "/run/iwpmd/iwpmd.sock", "root, or a member of its group"};
+}
+
+DaemonSocket responder_socket() {
+  return {"rdma-responder", "rdma-responder.service", "/run/rdma-responder/responder.sock",
+          "only root may"};
+}
+
+core::Result<nlohmann::json> ask_daemon(const DaemonSocket& daemon,
                                         std::chrono::milliseconds patience) {
-  const auto fd = connect_to(socket);
+  const std::string& socket = daemon.path;
+  const std::string reading = "read the answer of " + daemon.name + " at";
+  const auto fd = connect_to(daemon);
   if (!fd) {
     return tl::make_unexpected(fd.error());
   }
@@ -52,26 +64,27 @@ core::Result<nlohmann::json> ask_mapper(const std::string& socket,
     pollfd waiting{fd->get(), POLLIN, 0};
     const int ready = left.count() <= 0 ? 0 : ::poll(&waiting, 1, static_cast<int>(left.count()));
     if (ready == 0) {
-      return core::fail("read the answer of iwpmd at", socket, ETIMEDOUT);
+      return core::fail(reading, socket, ETIMEDOUT);
     }
     const ssize_t got = ready < 0 ? -1 : ::read(fd->get(), buffer.data(), buffer.size());
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
       continue;
     }
     if (got < 0) {
-      return core::fail("read the answer of iwpmd at", socket, errno);
+      return core::fail(reading, socket, errno);
     }
     if (got == 0) {
       break;
     }
     answer.append(buffer.data(), static_cast<std::size_t>(got));
-    if (answer.size() > kMapperAnswerLimit) {
-      return core::fail("read the answer of iwpmd at", socket, EFBIG);
+    if (answer.size() > kAnswerLimit) {
+      return core::fail(reading, socket, EFBIG);
     }
   }
   nlohmann::json object = nlohmann::json::parse(answer, nullptr, false);
   if (!object.is_object()) {
-    return core::fail("understand the answer of iwpmd at", socket, EBADMSG, "a JSON object");
+    return core::fail("understand the answer of " + daemon.name + " at", socket, EBADMSG,
+                      "a JSON object");
   }
   return object;
 }
