@@ -5,7 +5,8 @@ import json
 import os
 import subprocess
 
-from . import plan, report
+from . import report
+from .native import build
 
 GOALS = {"status_text_ms": 200}
 KEYS = {"status/text/4": "status_text_ms", "status/text/128": "status_text_128_pkeys_ms", "status/json/4": "status_json_ms"}
@@ -24,7 +25,7 @@ def implausible(figures):
 
 def measure(options):
     """Builds and runs the program."""
-    program = plan.build("status_bench")
+    program = build("status_bench")
     runs = 1 if options.smoke else options.runs or RUNS
     command = [program, "--benchmark_format=json", f"--benchmark_repetitions={runs}", "--benchmark_min_time=0.05"]
     raw = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
