@@ -12,13 +12,20 @@ namespace rdmaboot::engine {
 
 namespace {
 
-// Source ports that a listener takes for a privileged process's (section 4.1).
+// Source ports that a listener takes for a privileged process's (section 4.1). Each attempt begins
+// one lower than the one before and starts over at the end of bindresvport()'s range: over iWARP
+// this is a port of TCP, which keeps the pair of ports of a connection for a minute after its end.
 constexpr std::uint16_t kHighestPrivilegedPort = 1023;
+constexpr std::uint16_t kLowestFirstPort = 600;
 // A queue pair of less than two receives for each direction is of no use (section 7).
 constexpr std::uint16_t kLeastDepth = 2;
 
 bool too_many_requests(const core::Error& error) {
   return error.error_number == ENOMEM || error.error_number == EINVAL;
+}
+
+bool port_taken(const core::Error& error) {
+  return error.error_number == EADDRINUSE || error.error_number == EADDRNOTAVAIL;
 }
 
 }  // namespace
@@ -54,12 +61,12 @@ void Engine::Impl::connect(Peer& peer) {
   ++statistics_.connects_started;
   Connection& c = add_connection(peer, std::move(*endpoint), true);
   const SocketAddress destination{peer.nid.ipv4(), settings_.port};
-  std::uint16_t port = settings_.use_privileged_port ? kHighestPrivilegedPort : 0;
+  last_source_port_ =
+      last_source_port_ > kLowestFirstPort ? last_source_port_ - 1 : kHighestPrivilegedPort;
+  std::uint16_t port = settings_.use_privileged_port ? last_source_port_ : 0;
   auto begun = c.endpoint->resolve_address({settings_.nid.ipv4(), port}, destination,
                                            settings_.resolve_timeout);
-  while (
-      !begun && port > 1 &&
-      (begun.error().error_number == EADDRINUSE || begun.error().error_number == EADDRNOTAVAIL)) {
+  while (!begun && port > 1 && port_taken(begun.error())) {
     begun = c.endpoint->resolve_address({settings_.nid.ipv4(), --port}, destination,
                                         settings_.resolve_timeout);
   }
@@ -104,6 +111,10 @@ void Engine::Impl::request_connection(Connection& c) {
         {request.view(), settings_.retry_count, settings_.receiver_not_ready_retries});
   }
   if (!made) {
+    if (port_taken(made.error())) {
+      // iWARP binds the port only now; the next attempt has another one.
+      c.after_refusal = AfterRefusal::kRetry;
+    }
     fail(c, CloseReason::kLocalResources, made.error().message());
     return;
   }

@@ -207,6 +207,10 @@ class Engine::Impl {
                                                   const wire::LnetReply& reply);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutNak& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutAck& message);
+  /// What a PUT_DONE and a GET_DONE have in common: the exchange in `role` that it answers ends, as
+  /// `refused` if the peer reports an error.
+  [[nodiscard]] wire::Decoded<bool> finish(Connection& c, const wire::Completion& message,
+                                           ExchangeRole role, TransferStatus refused);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::PutDone& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::GetRequest& message);
   [[nodiscard]] wire::Decoded<bool> on(Connection& c, const wire::GetDone& message);
@@ -301,6 +305,7 @@ class Engine::Impl {
   List<Connection, &Connection::send_link> to_send_;
   std::vector<Connection*> dead_;
   std::uint64_t next_connection_ = 1;
+  std::uint16_t last_source_port_ = 0;  ///< tried first by the last attempt to connect
   std::uint32_t connections_ = 0;
   std::uint32_t half_open_ = 0;
   bool stopping_ = false;

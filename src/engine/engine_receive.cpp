@@ -411,7 +411,12 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::PutAck& message)
 }
 
 wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::PutDone& message) {
-  const auto found = answered(c, message.cookie, ExchangeRole::kPutSink);
+  return finish(c, message, ExchangeRole::kPutSink, TransferStatus::kPeerFailed);
+}
+
+wire::Decoded<bool> Engine::Impl::finish(Connection& c, const wire::Completion& message,
+                                         ExchangeRole role, TransferStatus refused) {
+  const auto found = answered(c, message.cookie, role);
   if (!found) {
     return tl::unexpected(found.error());
   }
@@ -423,7 +428,7 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::PutDone& message
   }
   x.waits_for_answer = false;
   if (message.status < 0) {
-    end(x, TransferStatus::kPeerFailed, 0, -message.status);
+    end(x, refused, 0, -message.status);
   } else {
     end(x, TransferStatus::kOk, static_cast<std::uint64_t>(message.status));
   }
@@ -495,23 +500,9 @@ wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::GetRequest& mess
 }
 
 wire::Decoded<bool> Engine::Impl::on(Connection& c, const wire::GetDone& message) {
-  const auto found = answered(c, message.cookie, ExchangeRole::kGetSink);
-  if (!found) {
-    return tl::unexpected(found.error());
-  }
-  Exchange& x = **found;
-  if (message.status > 0 && static_cast<std::uint64_t>(message.status) > x.slice.length) {
-    return tl::unexpected(wire::DecodeError{
-        wire::Field::kStatus, static_cast<std::uint64_t>(message.status), x.slice.length});
-  }
-  x.waits_for_answer = false;
-  if (message.status < 0) {
-    end(x, message.status == kNoMatch ? TransferStatus::kNotMatched : TransferStatus::kPeerFailed,
-        0, -message.status);
-  } else {
-    end(x, TransferStatus::kOk, static_cast<std::uint64_t>(message.status));
-  }
-  return false;
+  return finish(
+      c, message, ExchangeRole::kGetSink,
+      message.status == kNoMatch ? TransferStatus::kNotMatched : TransferStatus::kPeerFailed);
 }
 
 }  // namespace rdmaboot::engine

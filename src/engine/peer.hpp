@@ -28,8 +28,7 @@ struct Connection {
   Peer* peer = nullptr;
   std::shared_ptr<DeviceMemory> memory;  ///< after the endpoint's end only
   std::unique_ptr<Endpoint> endpoint;
-  Attempt attempt;  ///< what was asked for; of a passive one, what was agreed on
-  std::uint16_t source_port = 0;
+  Attempt attempt;          ///< what was asked for; of a passive one, what was agreed on
   bool on_the_way = false;  ///< counted as half open
   AfterRefusal after_refusal = AfterRefusal::kGiveUp;
 

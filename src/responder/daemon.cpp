@@ -304,7 +304,22 @@ class Daemon {
     });
   }
 
-  static void on_engine_event(void* /*context*/, const engine::EngineEvent& event) {
+  /// Where it serves, or that it waits. The engine finds its address again by itself, maybe on
+  /// another device.
+  void tell_device(bool there) {
+    const engine::Nid nid = service_->engine().settings().nid;
+    Settings mine = settings_;
+    mine.ipv4 = nid.ipv4();
+    std::string state = "waiting for " + wanted_text(mine);
+    if (there) {
+      if (const auto where = find_port(mine)) {
+        state = "serving " + serving_text(*where, nid);
+      }
+    }
+    say(state);
+  }
+
+  static void on_engine_event(void* context, const engine::EngineEvent& event) {
     const std::string peer = engine::to_string(event.peer);
     std::string text = event.peer == engine::Nid::any() ? std::string() : peer + ": ";
     text += name_of(event.kind);
@@ -313,6 +328,11 @@ class Daemon {
       text += event.detail;
     }
     program::log(level_of(event.kind), text, {{"PEER", peer}});
+    if (event.kind == engine::EngineEventKind::kDeviceDown ||
+        event.kind == engine::EngineEventKind::kFailedOver) {
+      static_cast<Daemon*>(context)->tell_device(event.kind ==
+                                                 engine::EngineEventKind::kFailedOver);
+    }
   }
 
   core::MonotonicClock clock_;

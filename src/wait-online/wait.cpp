@@ -21,13 +21,14 @@
 
 #include "core/clock.hpp"
 #include "core/unique_handle.hpp"
+#include "device/host_facts.hpp"
 #include "device/snapshot.hpp"
 #include "os/netlink_notices.hpp"
 #include "os/udev_monitor.hpp"
 #include "os/verbs_events.hpp"
 #include "program/log.hpp"
 #include "rdmaboot/device.hpp"
-#include "wait-online/facts.hpp"
+#include "wait-online/glance.hpp"
 #include "wait-online/report.hpp"
 #include "wait-online/targets.hpp"
 
@@ -45,7 +46,7 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kDefaultTimeout{120};
 /// Events can be lost, and without libibverbs some have no sender: look again this often anyway.
 constexpr Microseconds kSafetyNet = std::chrono::seconds(5);
-/// Of these looks so many in a row are glances (FactReader::glance()), as long as these show no
+/// Of these looks so many in a row are glances (glance()), as long as these show no
 /// change. What they pass over (P_Keys further down the table) waits a minute.
 constexpr int kGlances = 11;
 /// What a notice tells of may take effect a little later (a GID enters the table from a work queue
@@ -90,11 +91,12 @@ class Waiter {
 
   /// One look at a recorded tree.
   core::Result<int> judge_recorded() {
-    auto snapshot = device::take_snapshot(FactReader::snapshot_options(wanted_, options_.root));
+    auto snapshot = device::take_snapshot(snapshot_options(wanted_, options_.root));
     if (!snapshot) {
       return tl::make_unexpected(std::move(snapshot).error());
     }
-    evaluation_ = evaluate(wanted_, *snapshot, FactReader::read_recorded(*snapshot, options_.root));
+    evaluation_ = evaluate(wanted_, *snapshot,
+                           device::HostFactReader::read_recorded(*snapshot, options_.root));
     report();
     return exit_status(evaluation_.readiness);
   }
@@ -192,15 +194,15 @@ class Waiter {
   /// Nothing where a device that matters is not open here: the files of its GID table would cost as
   /// much as a look.
   std::optional<std::string> glance() {
-    return FactReader::glance(wanted_, evaluation_,
-                              [this](const std::string& device) -> std::optional<std::string> {
-                                for (const auto& [key, listener] : listeners_) {
-                                  if (listener->events && listener->device == device) {
-                                    return table_of(*listener);
-                                  }
-                                }
-                                return std::nullopt;
-                              });
+    return wait_online::glance(wanted_, evaluation_,
+                               [this](const std::string& device) -> std::optional<std::string> {
+                                 for (const auto& [key, listener] : listeners_) {
+                                   if (listener->events && listener->device == device) {
+                                     return table_of(*listener);
+                                   }
+                                 }
+                                 return std::nullopt;
+                               });
   }
 
   std::optional<std::string> table_of(Listener& listener) {
@@ -231,7 +233,7 @@ class Waiter {
     glances_ = 0;
     a_glance_will_do_ = false;
     auto snapshot = device::take_snapshot(
-        FactReader::snapshot_options(wanted_, {}),
+        snapshot_options(wanted_, {}),
         {device::ask_netlink,
          [this](const auto& questions, bool gids) { return ask(questions, gids); },
          {}});
@@ -516,7 +518,7 @@ class Waiter {
   std::chrono::seconds timeout_;
   core::MonotonicClock clock_;
   Microseconds started_;
-  FactReader facts_;
+  device::HostFactReader facts_;
   Evaluation evaluation_;
   std::set<std::string> told_;
   std::set<std::string> fatal_;  ///< identities

@@ -41,19 +41,22 @@ void Run::perform(const Action& action) {
   }
 }
 
-void Run::start_transfer(const Action& action) {
-  Host& host = hosts_[action.host];
-  if (!host.engine) {
-    return;
-  }
-  auto owned = std::make_unique<Transfer>();
-  Transfer& transfer = *owned;
-  transfers_.push_back(std::move(owned));
+Run::Transfer& Run::record(const Action& action, const Host& host) {
+  Transfer& transfer = *transfers_.emplace_back(std::make_unique<Transfer>());
   transfer.run = this;
   transfer.tag = transfers_.size();
   transfer.action = action;
   transfer.life = host.life;
   transfer.started = world_.clock().now();
+  return transfer;
+}
+
+void Run::start_transfer(const Action& action) {
+  Host& host = hosts_[action.host];
+  if (!host.engine) {
+    return;
+  }
+  Transfer& transfer = record(action, host);
   transfer.here =
       std::make_unique<Buffer>(action.size, action.here_fragments,
                                action.registered && action.here_fragments == 1, world_.random());
@@ -155,14 +158,7 @@ void Run::start_ping(const Action& action) {
   if (!host.engine) {
     return;
   }
-  auto owned = std::make_unique<Transfer>();
-  Transfer& transfer = *owned;
-  transfers_.push_back(std::move(owned));
-  transfer.run = this;
-  transfer.tag = transfers_.size();
-  transfer.action = action;
-  transfer.life = host.life;
-  transfer.started = world_.clock().now();
+  Transfer& transfer = record(action, host);
   const auto id =
       host.engine->ping(engine::Nid::o2ib(address_of(action.other)), {&Run::on_pinged, &transfer});
   if (!id) {

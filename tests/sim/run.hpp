@@ -97,6 +97,8 @@ class Run final : public sim::Observer {
 
   // Actions (actions.cpp).
   void perform(const Action& action);
+  /// A new entry of the list of all that was started.
+  Transfer& record(const Action& action, const Host& host);
   void start_transfer(const Action& action);
   void start_ping(const Action& action);
   void expose(Transfer& transfer);

@@ -13,7 +13,7 @@
 #include "recorded_tree.hpp"
 #include "temporary_directory.hpp"
 #include "wait-online/config.hpp"
-#include "wait-online/facts.hpp"
+#include "wait-online/glance.hpp"
 #include "wait-online/report.hpp"
 #include "wait-online/targets.hpp"
 
@@ -395,17 +395,17 @@ TEST(Evaluate, RecordedHardwareIsJudgedAsItStands) {
 
 TEST(Glance, ANodeThatComesGoesOrIsAnotherOneIsSeen) {
   const test::TemporaryDirectory directory;
-  EXPECT_EQ(FactReader::nodes_in(directory.path("nowhere")), "");
+  EXPECT_EQ(nodes_in(directory.path("nowhere")), "");
   directory.write("uverbs0", "");
-  const std::string one = FactReader::nodes_in(directory.path(""));
-  EXPECT_EQ(FactReader::nodes_in(directory.path("")), one);
+  const std::string one = nodes_in(directory.path(""));
+  EXPECT_EQ(nodes_in(directory.path("")), one);
   directory.write("rdma_cm", "");
-  const std::string two = FactReader::nodes_in(directory.path(""));
+  const std::string two = nodes_in(directory.path(""));
   EXPECT_NE(two, one);
   std::filesystem::permissions(directory.path("rdma_cm"), std::filesystem::perms::none);
-  EXPECT_NE(FactReader::nodes_in(directory.path("")), two) << "its mode has changed";
+  EXPECT_NE(nodes_in(directory.path("")), two) << "its mode has changed";
   std::filesystem::remove(directory.path("rdma_cm"));
-  EXPECT_EQ(FactReader::nodes_in(directory.path("")), one);
+  EXPECT_EQ(nodes_in(directory.path("")), one);
 }
 
 TEST(Report, TheSummaryNamesTheFirstFew) {

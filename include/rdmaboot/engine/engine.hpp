@@ -136,7 +136,7 @@ struct Settings {
 
   // -- Connections
   std::uint8_t connections_per_peer = 1;  ///< 1..16, sends go round them
-  bool use_privileged_port = true;        ///< connect from 1023 downwards
+  bool use_privileged_port = true;        ///< connect from a port below 1024
   bool require_privileged_port = false;   ///< refuse requests from 1024 and above
   Failover failover = Failover::kWhenMoved;
 

@@ -15,7 +15,9 @@ HERE, THERE, DEVICE, NETDEV = "10.9.0.9", "10.9.0.1", "rxe0", "v0a"
 COUNTS = {4096: 400, 65536: 200, 1048576: 40}
 # 4096 bytes of message: 3976 of payload behind the engine's and LNet's headers.
 LATENCY_BYTES, LATENCY_COUNT = 3976, 300
-CONNECTIONS = 50
+# To each of so many peers so many: an engine accepts eight at once of one peer.
+PEERS, EACH = 6, 8
+CONNECTIONS = PEERS * EACH
 LIMIT = 120
 
 
@@ -29,7 +31,7 @@ def link():
     run("modprobe", "ib_uverbs")
     run("modprobe", "rdma_ucm")
     run("ip", "link", "add", NETDEV, "type", "veth", "peer", "name", "v0b")
-    for last in (1, 9, *range(10, 10 + CONNECTIONS)):
+    for last in (1, 9, *range(10, 10 + PEERS)):
         run("ip", "address", "add", f"10.9.0.{last}/24", "dev", NETDEV)
     for name in (NETDEV, "v0b"):
         run("ip", "link", "set", name, "up")
@@ -125,8 +127,8 @@ def once(result, add):
     text, _ = cmtime()
     result["cmtime"] = text
     add("cmtime_connects", connect_rate(text))
-    peers = [f"10.9.0.{10 + number}@o2ib" for number in range(CONNECTIONS)]
-    add("connects", float(run(PEER, "connects", f"{HERE}@o2ib", *peers)))
+    peers = [f"10.9.0.{10 + number}@o2ib" for number in range(PEERS)]
+    add("connects", float(run(PEER, "connects", f"{HERE}@o2ib", str(EACH), *peers)))
 
 
 def main():
@@ -139,7 +141,7 @@ def main():
         result["values"].setdefault(key, []).append(value)
         print(f"{key}: {value:.1f}", flush=True)
 
-    nids = [f"10.9.0.{last}@o2ib" for last in (1, *range(10, 10 + CONNECTIONS))]
+    nids = [f"10.9.0.{last}@o2ib" for last in (1, *range(10, 10 + PEERS))]
     server = served([PEER, "serve", *nids], "serving")
     for _ in range(int(os.environ.get("VMTEST_RUNS", "5"))):
         once(result, add)

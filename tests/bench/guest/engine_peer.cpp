@@ -4,7 +4,7 @@
 //   engine_peer serve NID...                          buffers to put to and get from, and an echo
 //   engine_peer put|get OWN PEER SIZE COUNT           MiB a second, 8 transfers under way
 //   engine_peer latency OWN PEER SIZE COUNT           microseconds one way, median of round trips
-//   engine_peer connects OWN PEER...                  connections a second, all started at once
+//   engine_peer connects OWN EACH PEER...             connections a second, all started at once
 #include "../../vm/programs/engine_loop.hpp"
 
 #include <array>
@@ -14,7 +14,6 @@ namespace rdmaboot::engine::test {
 namespace {
 
 using namespace std::chrono_literals;
-using Words = std::span<char*>;
 
 constexpr std::size_t kUnderWay = 8;  // as `ib_write_bw -t 8`
 constexpr std::size_t kLargest = 1U << 20;
@@ -184,10 +183,15 @@ int latency(const core::Clock& clock, Words words) {
   return 0;
 }
 
+/// As many connections to each peer as wanted, all at once, until every one stands and a message
+/// to each peer is through.
 int connects(const core::Clock& clock, Words words) {
-  const Words peers = words.subspan(1);
+  Settings settings = settings_of(words[0]);
+  settings.connections_per_peer = static_cast<std::uint8_t>(std::stoul(words[1]));
+  const Words peers = words.subspan(2);
+  const std::size_t wanted = peers.size() * settings.connections_per_peer;
   Loop loop(clock);
-  const Node node = Node::start(settings_of(words[0]), clock);
+  const Node node = Node::start(settings, clock);
   loop.add(*node.engine);
   std::vector<Nid> nids;
   for (const char* peer : peers) {
@@ -210,39 +214,28 @@ int connects(const core::Clock& clock, Words words) {
       fail("put");
     }
   }
-  if (!loop.until([&] { return ended == nids.size(); }, kPatience)) {
+  const auto all = [&] {
+    return ended == nids.size() && node.engine->statistics().connects_established == wanted;
+  };
+  if (!loop.until(all, kPatience)) {
+    describe(*node.engine);
     fail("connects that do not end");
   }
-  std::printf("%.1f\n", static_cast<double>(nids.size()) * 1e6 /
+  std::printf("%.1f\n", static_cast<double>(wanted) * 1e6 /
                             static_cast<double>((clock.now() - begin).count()));
   return 0;
 }
 
-int run(Words words) {
-  const core::MonotonicClock clock;
-  struct Verb {
-    const char* name;
-    std::size_t least;
-    int (*function)(const core::Clock&, Words);
-  };
-  static constexpr Verb kVerbs[] = {{"serve", 1, serve},
-                                    {"put", 4, put},
-                                    {"get", 4, get},
-                                    {"latency", 4, latency},
-                                    {"connects", 2, connects}};
-  for (const Verb& verb : kVerbs) {
-    if (!words.empty() && std::string(words[0]) == verb.name && words.size() > verb.least) {
-      return verb.function(clock, words.subspan(1));
-    }
-  }
-  std::printf("usage: see the head of engine_peer.cpp\n");
-  return 2;
-}
+constexpr Verb kVerbs[] = {{"serve", 1, serve},
+                           {"put", 4, put},
+                           {"get", 4, get},
+                           {"latency", 4, latency},
+                           {"connects", 3, connects}};
 
 }  // namespace
 }  // namespace rdmaboot::engine::test
 
 int main(int count, char** arguments) {
-  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
-  return rdmaboot::engine::test::run({arguments + 1, static_cast<std::size_t>(count - 1)});
+  using namespace rdmaboot::engine::test;
+  return run_verb(kVerbs, "engine_peer", {arguments + 1, static_cast<std::size_t>(count - 1)});
 }

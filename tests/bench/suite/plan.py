@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from . import report
-from .guests import OUT, REPO, HarnessError, say
+from .native import build
 
 GOALS = {"plan_100k_from_names_ms": 1000, "plan_100k_ms": 1000, "plan_100k_chain_ms": 1000, "plan_100k_hub_ms": 1000, "plan_100k_flat_ms": 1000}
 KEYS = {
@@ -30,21 +30,6 @@ WHAT = {
 RUNS = 5
 
 
-def build():
-    """The optimised program in a build directory of its own."""
-    directory = OUT.parent / "bench"
-    for command in (
-        ["cmake", "-S", REPO, "-B", directory, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DRDMABOOT_BENCH=ON",
-         "-DRDMABOOT_TESTS=OFF", "-DRDMABOOT_CCACHE=ON"],
-        ["cmake", "--build", directory, "--target", "plan_bench"],
-    ):  # fmt: skip
-        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode != 0:
-            say(done.stdout)
-            raise HarnessError(f"{command[0]} failed")
-    return next(directory.glob("**/plan_bench"))
-
-
 def implausible(figures):
     """What a smoke run must have produced."""
     problems = [f"{key} is missing" for key in KEYS.values() if not figures.get(key)]
@@ -54,7 +39,7 @@ def implausible(figures):
 
 def measure(options):
     """Builds and runs the program."""
-    program = build()
+    program = build("plan_bench")
     runs = 1 if options.smoke else options.runs or RUNS
     # The program's plain-number form of the option is of its Debian 12 version; newer ones take it too.
     command = [program, "--benchmark_format=json", f"--benchmark_repetitions={runs}", "--benchmark_min_time=0.05"]

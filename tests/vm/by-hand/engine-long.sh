@@ -6,30 +6,21 @@
 # timeout: 2400
 # payload: build/*/tests/vm/engine_node
 . /vmtest/lib/assert.sh
+. /vmtest/lib/engine.sh
 
 boot_finished
-ulimit -l unlimited
-install -m 755 /vmtest/payload/engine_node /usr/local/bin/
-modprobe ib_uverbs
-modprobe rdma_ucm
-wait_for 10 test -e /dev/infiniband/rdma_cm
-
-left() { rdma resource show "$1" | grep -c engine_node || true; }
+engine_prepare engine_node
 a=10.9.0.1@o2ib b=10.9.0.9@o2ib
 for type in rxe siw; do
     link_add "${type}0" "$type"
     ip address add 10.9.0.9/24 dev v0a 2>/dev/null || true
     wait_device "${type}0"
-    engine_node serve 1G 64M "$a" >/tmp/served 2>&1 &
-    server=$!
-    wait_for 60 grep -q "serving on" /tmp/served
+    engine_serve 1G 64M "$a"
     mark "1 GiB over $type"
     timeout 400 engine_node transfer "$b" "$a" 64M 1G
     mark "ten minutes over $type"
     timeout 800 engine_node random "$b" "$a" 600 7
-    kill "$server"
-    wait "$server"
-    cat /tmp/served
-    for kind in qp cq mr cm_id pd; do assert_eq "$(left "$kind")" 0 "$kind left"; done
+    engine_stop
+    wait_for 20 engine_nothing_left
     link_del "${type}0"
 done

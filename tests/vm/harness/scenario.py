@@ -77,9 +77,9 @@ def load(name):
         if not all(script.exists() for script in scripts.values()):
             raise HarnessError(f"no scenario {name}: known are {', '.join(names())}")
     found = headers(next(iter(scripts.values())).read_text())
-    scenario = Scenario(name, scripts, found.get("images", " ".join(RELEASES)).split())
-    scenario.also = found.get("also", "").split()
-    unknown = set(scenario.images + scenario.also) - set(RELEASES)
+    also = found.get("also", "").split()
+    scenario = Scenario(name, scripts, found.get("images", "" if also else " ".join(RELEASES)).split(), also)
+    unknown = set(scenario.images + also) - set(RELEASES)
     if unknown:
         raise HarnessError(f"{name}: unknown image {', '.join(unknown)}")
     if len(scripts) == 2:

@@ -4,13 +4,14 @@
 // What the programs that drive engines in a guest have in common: a loop over several engines, and
 // data that can be told from other data.
 
-#include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -133,21 +135,22 @@ struct Node {
   }
 };
 
-/// Runs engines until something is so.
+/// Runs engines until something is so. Of many engines only those are asked that have something to
+/// do, so that what is measured is the engine and not this loop.
 class Loop {
  public:
-  explicit Loop(const core::Clock& clock) : clock_(clock) {
+  explicit Loop(const core::Clock& clock) : clock_(clock), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
     signals_.reset(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-    descriptors_.push_back({signals_.get(), POLLIN, 0});
+    watch(signals_.get(), kSignals);
   }
   void add(Engine& engine) {
-    engines_.push_back(&engine);
-    descriptors_.push_back({engine.fd(), POLLIN, 0});
+    watch(engine.fd(), engines_.size());
+    engines_.push_back({&engine, true});
   }
   [[nodiscard]] bool told_to_end() const { return end_; }
 
@@ -155,6 +158,9 @@ class Loop {
   template <typename Condition>
   bool until(Condition condition, Duration patience) {
     const auto end = clock_.now() + patience;
+    for (Member& member : engines_) {
+      member.ready = true;  // somebody may have called it since
+    }
     while (!condition()) {
       const bool anything = process();
       if (condition()) {
@@ -164,41 +170,67 @@ class Loop {
       if (end_ || now >= end) {
         return false;
       }
-      // Signals are looked for now and then in a loop that never sleeps, too.
-      if (!anything || ++turns_ % 256 == 0) {
-        sleep(anything ? Duration{0} : end - now);
+      // Other engines and signals are looked for now and then in a loop that never sleeps, too.
+      if (!anything || ++turns_ % 16 == 0) {
+        wait(anything ? Duration{0} : end - now);
       }
     }
     return true;
   }
 
  private:
+  static constexpr std::uint64_t kSignals = UINT64_MAX;
+  struct Member {
+    Engine* engine;
+    bool ready;
+  };
+
+  void watch(int fd, std::uint64_t who) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = who;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      fail("epoll");
+    }
+  }
   bool process() {
     bool anything = false;
-    polling_ = false;
-    for (Engine* engine : engines_) {
-      anything = engine->process() || anything;
-      polling_ = polling_ || engine->wants_polling();
+    for (Member& member : engines_) {
+      if (member.ready) {
+        const bool did = member.engine->process();
+        member.ready = did || member.engine->wants_polling();
+        anything = anything || member.ready;
+      }
     }
     return anything;
   }
-  void sleep(Duration longest) {
-    Duration wait = longest;
-    for (const Engine* engine : engines_) {
-      if (const auto deadline = engine->next_deadline()) {
-        wait = std::clamp(*deadline - clock_.now(), Duration{0}, wait);
+  /// Until an engine is ready, or for so long.
+  void wait(Duration longest) {
+    const auto now = clock_.now();
+    for (Member& member : engines_) {
+      if (const auto deadline = member.engine->next_deadline()) {
+        member.ready = member.ready || *deadline <= now;
+        longest = std::clamp(*deadline - now, Duration{0}, longest);
       }
     }
-    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
-    ::poll(descriptors_.data(), descriptors_.size(), polling_ ? 0 : static_cast<int>(milliseconds));
-    end_ = end_ || (descriptors_[0].revents & POLLIN) != 0;
+    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(longest).count();
+    std::array<epoll_event, 64> events{};
+    const int found = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                   static_cast<int>(milliseconds));
+    for (int i = 0; i < found; ++i) {
+      const std::uint64_t who = events[static_cast<std::size_t>(i)].data.u64;
+      if (who == kSignals) {
+        end_ = true;
+      } else {
+        engines_[who].ready = true;
+      }
+    }
   }
 
   const core::Clock& clock_;
+  core::UniqueFd epoll_;
   core::UniqueFd signals_;
-  std::vector<Engine*> engines_;
-  std::vector<pollfd> descriptors_;
-  bool polling_ = false;
+  std::vector<Member> engines_;
   bool end_ = false;
   unsigned turns_ = 0;
 };
@@ -232,6 +264,28 @@ inline std::size_t resident_kib() {
   std::size_t resident = 0;
   file >> all >> resident;
   return resident * 4;
+}
+
+using Words = std::span<char*>;
+
+/// Something that such a program can be asked for by its first word.
+struct Verb {
+  const char* name;
+  std::size_t least;  ///< words that have to follow it
+  int (*function)(const core::Clock&, Words);
+};
+
+/// Does what the first of `words` names. @return the exit status, 2 if it names nothing of `verbs`
+inline int run_verb(std::span<const Verb> verbs, const char* program, Words words) {
+  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
+  const core::MonotonicClock clock;
+  for (const Verb& verb : verbs) {
+    if (!words.empty() && std::string(words[0]) == verb.name && words.size() > verb.least) {
+      return verb.function(clock, words.subspan(1));
+    }
+  }
+  std::printf("usage: see the head of %s.cpp\n", program);
+  return 2;
 }
 
 }  // namespace rdmaboot::engine::test

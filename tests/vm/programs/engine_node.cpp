@@ -7,17 +7,20 @@
 //   engine_node race ONE OTHER ROUNDS              both connect to each other at once, and close
 //   engine_node many OWN SIZE PEER...              one engine with many peers
 //   engine_node random OWN PEER SECONDS SEED       everything, and memory must not grow
+//   engine_node ask OWN PEER                       what rdma-responder offers, and what it does not
+//   engine_node refused OWN PEER                   the peer wants no connection with OWN
 #include "engine_loop.hpp"
 
 #include <array>
 #include <random>
 #include <span>
 
+#include "rdmaboot/engine/responder.hpp"
+
 namespace rdmaboot::engine::test {
 namespace {
 
 using namespace std::chrono_literals;
-using Words = std::span<char*>;
 
 constexpr Duration kPatience = 60s;
 
@@ -50,34 +53,41 @@ std::string text_of(const TransferResult& result) {
          "), " + std::to_string(result.bytes) + " bytes";
 }
 
-TransferResult put(Loop& loop, Engine& engine, Nid peer, iovec range, std::uint32_t offset = 0) {
+enum class Way : std::uint8_t { kPut, kGet };
+
+PutOptions at(std::uint32_t offset) {
+  return {.portal = kPortal, .match_bits = kBits, .offset = offset};
+}
+
+/// One transfer, waited for.
+TransferResult move(Way way, Loop& loop, Engine& engine, Nid peer, iovec range,
+                    const PutOptions& where) {
+  const char* const name = way == Way::kPut ? "PUT" : "GET";
   Outcome outcome;
+  const std::span ranges{&range, 1};
   const auto started =
-      engine.put(peer, std::span{&range, 1},
-                 {.portal = kPortal, .match_bits = kBits, .offset = offset}, outcome.callback());
+      way == Way::kPut
+          ? engine.put(peer, ranges, where, outcome.callback())
+          : engine.get(
+                peer, ranges,
+                {.portal = where.portal, .match_bits = where.match_bits, .offset = where.offset},
+                outcome.callback());
   if (!started) {
-    fail("put: " + std::string(to_string(started.error())));
+    fail(std::string(name) + ": " + std::string(to_string(started.error())));
   }
   if (!loop.until([&] { return outcome.done; }, 3 * kPatience)) {
     describe(engine);
-    fail("a PUT did not end");
+    fail(std::string("does not end: ") + name);
   }
   return outcome.result;
 }
 
+TransferResult put(Loop& loop, Engine& engine, Nid peer, iovec range, std::uint32_t offset = 0) {
+  return move(Way::kPut, loop, engine, peer, range, at(offset));
+}
+
 TransferResult get(Loop& loop, Engine& engine, Nid peer, iovec range, std::uint32_t offset = 0) {
-  Outcome outcome;
-  const auto started =
-      engine.get(peer, std::span{&range, 1},
-                 {.portal = kPortal, .match_bits = kBits, .offset = offset}, outcome.callback());
-  if (!started) {
-    fail("get: " + std::string(to_string(started.error())));
-  }
-  if (!loop.until([&] { return outcome.done; }, 3 * kPatience)) {
-    describe(engine);
-    fail("a GET did not end");
-  }
-  return outcome.result;
+  return move(Way::kGet, loop, engine, peer, range, at(offset));
 }
 
 void expect_ok(const TransferResult& result, std::size_t bytes, const std::string& what) {
@@ -412,29 +422,66 @@ int random_traffic(const core::Clock& clock, Words words) {
   return 0;
 }
 
-int run(Words words) {
-  const core::MonotonicClock clock;
-  struct Verb {
-    const char* name;
-    std::size_t least;
-    int (*function)(const core::Clock&, Words);
-  };
-  static constexpr Verb kVerbs[] = {{"serve", 3, serve},   {"transfer", 4, transfer},
-                                    {"stream", 3, stream}, {"race", 3, race},
-                                    {"many", 3, many},     {"random", 4, random_traffic}};
-  for (const Verb& verb : kVerbs) {
-    if (!words.empty() && std::string(words[0]) == verb.name && words.size() > verb.least) {
-      return verb.function(clock, words.subspan(1));
+/// What rdma-responder promises: a ping, a sink that gives nothing, a source of known bytes.
+int ask(const core::Clock& clock, Words words) {
+  constexpr std::size_t kSize = 1U << 20;
+  const Nid peer = need(parse_nid(words[1]));
+  Loop loop(clock);
+  const Node node = Node::start(settings_of(words[0]), clock);
+  Engine& engine = *node.engine;
+  loop.add(engine);
+  ping(loop, engine, peer);
+  const Memory memory(kSize);
+  const PutOptions sink{
+      .portal = kResponderPortal, .match_bits = kResponderSinkBits, .acknowledged = true};
+  const PutOptions source{.portal = kResponderPortal, .match_bits = kResponderSourceBits};
+  for (const std::size_t size : {std::size_t{100}, std::size_t{65536}, kSize}) {
+    const iovec range = memory.range(0, size);
+    memory.clear();
+    expect_ok(move(Way::kPut, loop, engine, peer, range, sink), size, "PUT into the sink");
+    expect_ok(move(Way::kGet, loop, engine, peer, range, source), size, "GET of the source");
+    for (std::size_t i = 0; i < size; ++i) {
+      if (memory.data()[i] != responder_source_byte(i)) {
+        fail("another byte at " + std::to_string(i) + " of " + std::to_string(size));
+      }
     }
   }
-  std::printf("usage: see the head of engine_node.cpp\n");
-  return 2;
+  const iovec range = memory.range(0, kSize);
+  for (const Way way : {Way::kGet, Way::kPut}) {
+    const TransferResult result =
+        move(way, loop, engine, peer, range, way == Way::kGet ? sink : source);
+    if (result.status != TransferStatus::kNotMatched) {
+      fail("a buffer is open in the wrong direction: " + text_of(result));
+    }
+  }
+  std::printf("ok: ping, sink and source\n");
+  node.engine->stop();
+  return 0;
 }
+
+int refused(const core::Clock& clock, Words words) {
+  const Nid peer = need(parse_nid(words[1]));
+  Loop loop(clock);
+  const Node node = Node::start(settings_of(words[0]), clock);
+  loop.add(*node.engine);
+  const Memory memory(64);
+  const TransferResult result = put(loop, *node.engine, peer, memory.range(0, 64));
+  if (result.status != TransferStatus::kRefused) {
+    fail("not refused: " + text_of(result));
+  }
+  std::printf("ok: %s\n", text_of(result).c_str());
+  return 0;
+}
+
+constexpr Verb kVerbs[] = {{"serve", 3, serve},   {"transfer", 4, transfer},
+                           {"stream", 3, stream}, {"race", 3, race},
+                           {"many", 3, many},     {"random", 4, random_traffic},
+                           {"ask", 2, ask},       {"refused", 2, refused}};
 
 }  // namespace
 }  // namespace rdmaboot::engine::test
 
 int main(int count, char** arguments) {
-  static_cast<void>(std::setvbuf(stdout, nullptr, _IOLBF, 0));
-  return rdmaboot::engine::test::run({arguments + 1, static_cast<std::size_t>(count - 1)});
+  using namespace rdmaboot::engine::test;
+  return run_verb(kVerbs, "engine_node", {arguments + 1, static_cast<std::size_t>(count - 1)});
 }

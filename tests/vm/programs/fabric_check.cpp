@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // link: rdmaboot-engine-verbs
 // What the engine relies on, asked of a real kernel through its seam: both ends of each connection
-// are in this process. For by-hand/engine-fabric.sh.
+// are in this process. For the scenarios engine and engine-fabric.
 //   fabric_check HERE THERE           every claim; the device has both addresses
 //   fabric_check HERE THERE removal   writes until the device goes, and again when it is back
 #include <poll.h>

@@ -2,7 +2,8 @@
 # The whole story: a declared soft-RoCE link before sysinit.target, a second device after the boot, and both unplugged
 # again.
 # tools/demo runs it and tells it.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # variant: rdma-boot
 # timeout: 120
 # cmdline: systemd.wants=early-interface.service

@@ -3,7 +3,7 @@
 # device, rdma-hw.path, the rules and the loader do their work in it, network-pre.target is not reached there, and the
 # real system goes on from there.
 # The device is named in the image, by an admin's rule that our module took along, and keeps that name.
-# images: debian12
+# also: debian12
 # variant: rdma-boot
 # pool: yes
 # timeout: 1200

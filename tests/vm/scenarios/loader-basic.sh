@@ -1,7 +1,8 @@
 #!/bin/bash
 # A list is loaded: each module once, with its dependencies, told in the journal by fields; the nodes it promises are
 # there when the loader ends; a second run finds everything live; two loaders at once do not get in each other's way.
-# images: debian12 debian13
+# images: debian13
+# also: debian12
 # timeout: 150
 . /vmtest/lib/assert.sh
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # rdma_boot.load=0 on the kernel command line: a device comes, in the boot already, the target becomes active, but nothing is
 # loaded, neither by the loader, which says so, nor by udev, and nobody waits.
-# images: debian12
+# also: debian12
 # timeout: 90
 # cmdline: rdma_boot.load=0 systemd.wants=rxe-early.service
 . /vmtest/lib/assert.sh

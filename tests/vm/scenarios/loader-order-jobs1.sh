@@ -1,7 +1,7 @@
 #!/bin/bash
 # rdma_boot.jobs=1 on the kernel command line: one module at a time, in the order of the plan, the same in every run
 # whatever was measured; rdma_boot.load=0 would load nothing.
-# images: debian12
+# also: debian12
 # timeout: 150
 # cmdline: rdma_boot.jobs=1
 . /vmtest/lib/assert.sh

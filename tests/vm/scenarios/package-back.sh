@@ -1,7 +1,8 @@
 #!/bin/bash
 # The way back: apt install rdma-core puts Debian's package in rdma-boot's place, keeps what an admin edited, and
 # works; purging rdma-boot then leaves nothing of it and takes nothing of rdma-core's.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # variant: rdma-boot
 # packages: ibacm srptools
 # pool: yes

@@ -1,7 +1,8 @@
 #!/bin/bash
 # rdma-boot takes rdma-core's place on a running host with ibacm, srptools, infiniband-diags and perftest: all stay
 # configured, an admin's edited files are kept, RDMA goes on working, and purging rdma-core takes nothing away.
-# images: debian12 debian13
+# images: debian13
+# also: debian12
 # variant: rdma-core
 # packages: ibacm srptools infiniband-diags
 # debs: yes

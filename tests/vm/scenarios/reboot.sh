@@ -1,7 +1,7 @@
 #!/bin/bash
 # What the harness promises to scenarios of several boots: the disk is kept, early files come once and before PID 1,
 # and a scenario can choose the kernel arguments of its next boot (and its initrd: scenarios initrd-*).
-# images: debian12
+# also: debian12
 # variant: base
 # timeout: 120
 # boots: 2

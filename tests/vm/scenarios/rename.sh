@@ -2,7 +2,8 @@
 # Devices get their names when they appear, by an admin's policy: units, properties, loaders and the umad alias have the
 # new name and nobody ever hears of the old one; a rename later is followed too. A name that is taken or no name at all,
 # and a device without a policy, leave the kernel's name.
-# images: debian12 debian13
+# images: debian13
+# also: debian12
 # timeout: 180
 . /vmtest/lib/assert.sh
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # udev knows what a device is whatever it is called: soft-RoCE of any name, soft-iWARP, after a rename, after "change";
 # the units that systemd makes of devices and nodes are there; and devices that are gone at once fail nothing.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # timeout: 240
 . /vmtest/lib/assert.sh
 

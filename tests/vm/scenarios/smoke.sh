@@ -1,7 +1,6 @@
 #!/bin/bash
 # The kernel and the tools of the guest do what all other scenarios need: devices come and go, data passes.
-# images: debian12
-# also: debian13
+# also: debian12 debian13
 # variant: base
 # timeout: 90
 . /vmtest/lib/assert.sh

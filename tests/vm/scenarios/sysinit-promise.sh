@@ -1,7 +1,8 @@
 #!/bin/bash
 # A device that exists before sysinit.target is reached: its loaders, also that of its protocol, end before
 # sysinit.target, at every boot, and nobody waited for all of udev. (20 boots: tests/bench/run chain.)
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # timeout: 120
 # boots: 2
 # cmdline: systemd.wants=rxe-early.service

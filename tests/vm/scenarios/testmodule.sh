@@ -1,6 +1,6 @@
 #!/bin/bash
 # The harness's own kernel modules do what the loader's scenarios rely on.
-# images: debian12
+# also: debian12
 # variant: base
 # timeout: 120
 . /vmtest/lib/assert.sh

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Hot-plug starts the target and loads; a second device loads nothing again; the last unplug stops all; and a new device
 # gets the modules again that an admin had removed in between.
-# images: debian12 debian13
+# images: debian12
+# also: debian13
 # timeout: 150
 . /vmtest/lib/assert.sh
 

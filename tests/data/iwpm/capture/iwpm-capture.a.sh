@@ -5,35 +5,22 @@
 # pool: yes
 # timeout: 240
 . /vmtest/lib/assert.sh
+. /vmtest/lib/iwarp.sh
 
-rdmacm() { timeout 5 python3 /vmtest/lib/rdmacm.py "$@"; }
-# hold FD ADDRESS PORT [NETNS]: a listener that lasts as long as this shell's file descriptor FD.
-hold() {
-    mkfifo "/run/hold$1"
-    ${4:+ip netns exec "$4"} python3 /vmtest/lib/rdmacm.py listen "$2" "$3" 1 <"/run/hold$1" >"/run/held$1" &
-    eval "exec $1>/run/hold$1"
-    wait_for 30 test -s "/run/held$1"
-}
-udp_is_open() { ss -Hlun 'sport = 3935' | grep -q 3935; }
+export RDMACM_LIMIT=5
 udp_is_closed() { ! udp_is_open; }
 start() {
-    strace -f -qq -xx -s 8192 -e trace=network -o "$VMTEST_OUT/strace-$1" /opt/rdma-core/usr/sbin/iwpmd --systemd &
+    strace -f -qq -xx -s 8192 -e trace=network -o "$VMTEST_OUT/strace-$1" "$THEIR_IWPMD" --systemd &
     wait_for 30 udp_is_open
     sleep 2
 }
 
 boot_finished
 systemctl mask iwpmd.service
-mkdir -p /pool
-mount -o ro /dev/disk/by-id/virtio-vmpool /pool
-dpkg -x /pool/rdma-core_*.deb /opt/rdma-core
+unpack_theirs
 modprobe iw_cm
-peer_up
-ip address add fd77::1/64 dev "$PEER_NIC" nodad
-rdma link add siw0 type siw netdev "$PEER_NIC"
-modprobe rdma_ucm
+siw_to_peer fd77::1
 modprobe rdmaboot_test_portmap
-wait_for 10 test -e /dev/infiniband/rdma_cm
 start first
 
 hold 10 "$PEER_OWN" 7200
@@ -68,7 +55,7 @@ ip -n other address add "$PEER_OWN/24" dev o0
 ip -n other link set o0 up
 ip -n other link set lo up
 ip netns exec other rdma link add siw1 type siw netdev o0
-hold 16 "$PEER_OWN" 7200 other
+hold 16 "$PEER_OWN" 7200 1 other
 daemon=$(pgrep -x iwpmd)
 used=$(find "/proc/$daemon/fd" -type l | wc -l)
 prlimit --pid "$daemon" --nofile="$used:$used"

@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "wait-online/facts.hpp"
+#include "wait-online/glance.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <set>
 #include <string_view>
 #include <system_error>
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/file.hpp"
 #include "core/text.hpp"
-#include "core/unique_handle.hpp"
 #include "device/sysfs_reader.hpp"
 #include "os/netdev_addresses.hpp"
 
 namespace rdmaboot::wait_online {
 namespace {
 
-using device::HostFacts;
 using device::Level;
 
 /// P_Keys of a port that a glance looks at: one that is valid is enough, and the first ones are.
@@ -40,7 +35,7 @@ std::string names_in(const std::string& directory) {
 
 }  // namespace
 
-std::string FactReader::nodes_in(const std::string& directory) {
+std::string nodes_in(const std::string& directory) {
   std::string text;
   const std::string names = names_in(directory);
   for (const std::string_view name : core::split(names, "\n")) {
@@ -53,28 +48,7 @@ std::string FactReader::nodes_in(const std::string& directory) {
   return text;
 }
 
-namespace {
-
-/// The nodes that a port may need: not issm, which must not be opened.
-std::vector<std::string> nodes_of(const device::Snapshot& snapshot) {
-  std::vector<std::string> paths;
-  for (const device::Device& device : snapshot.devices) {
-    for (const device::CharacterDevice& node : device.character_devices) {
-      if (node.kind != device::CharacterDeviceKind::kIssm) {
-        paths.push_back(node.node);
-      }
-    }
-  }
-  if (!paths.empty()) {
-    paths.emplace_back(HostFacts::kConnectionManagerNode);
-  }
-  return paths;
-}
-
-}  // namespace
-
-device::SnapshotOptions FactReader::snapshot_options(const Wanted& wanted,
-                                                     const std::string& root) {
+device::SnapshotOptions snapshot_options(const Wanted& wanted, const std::string& root) {
   device::SnapshotOptions options;
   options.root = root;
   options.verbs = false;
@@ -88,7 +62,7 @@ device::SnapshotOptions FactReader::snapshot_options(const Wanted& wanted,
   return options;
 }
 
-std::optional<std::string> FactReader::glance(
+std::optional<std::string> glance(
     const Wanted& wanted, const Evaluation& evaluation,
     const std::function<std::optional<std::string>(const std::string& device)>& gids) {
   const device::SnapshotOptions needed = snapshot_options(wanted, {});
@@ -129,56 +103,6 @@ std::optional<std::string> FactReader::glance(
     text += *table;
   }
   return text;
-}
-
-HostFacts FactReader::read(const device::Snapshot& snapshot, Level level,
-                           std::vector<core::Error>& errors) {
-  HostFacts facts;
-  if (level >= Level::kChardev) {
-    for (const std::string& path : nodes_of(snapshot)) {
-      facts.nodes[path] = try_node(path);
-    }
-  }
-  if (level >= Level::kAddress) {
-    auto addresses = os::netdev_addresses();
-    if (!addresses) {
-      errors.push_back(std::move(addresses).error());
-      return facts;
-    }
-    for (const os::NetdevAddress& address : *addresses) {
-      facts.netdev_addresses[address.netdev].push_back(device::Gid{address.bytes});
-    }
-  }
-  return facts;
-}
-
-HostFacts FactReader::read_recorded(const device::Snapshot& snapshot, const std::string& root) {
-  HostFacts facts;
-  for (const std::string& path : nodes_of(snapshot)) {
-    facts.nodes[path] = ::access((root + path).c_str(), F_OK) == 0 ? 0 : errno;
-  }
-  return facts;
-}
-
-int FactReader::try_node(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) {
-    opened_.erase(path);
-    return errno;
-  }
-  const Identity identity{status.st_ino, status.st_rdev};
-  const auto known = opened_.find(path);
-  if (known != opened_.end() && known->second == identity) {
-    return 0;
-  }
-  const core::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) {
-    const int error = errno;
-    opened_.erase(path);
-    return error;
-  }
-  opened_[path] = identity;
-  return 0;
 }
 
 }  // namespace rdmaboot::wait_online

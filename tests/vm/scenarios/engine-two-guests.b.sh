@@ -1,0 +1,21 @@
+#!/bin/bash
+# The side that transfers; headers are in engine-two-guests.a.sh.
+. /vmtest/lib/assert.sh
+. /vmtest/lib/engine.sh
+
+peer_up
+engine_prepare engine_node
+own="$PEER_OWN@o2ib" other="$PEER_OTHER@o2ib"
+for type in rxe siw; do
+    rdma link add "${type}0" type "$type" netdev "$PEER_NIC"
+    wait_device "${type}0"
+    barrier "$type-serves" >/dev/null
+    mark "all kinds of messages over $type"
+    timeout 100 engine_node transfer "$own" "$other" 1M 1 3976 4K 64K 1M
+    mark "the link goes during a transfer and comes back"
+    down() { ip link set "$PEER_NIC" down; }
+    up() { ip link set "$PEER_NIC" up; }
+    engine_through down up "$own" "$other"
+    barrier "$type-done" >/dev/null
+    link_del "${type}0"
+done

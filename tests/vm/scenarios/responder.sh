@@ -1,0 +1,46 @@
+#!/bin/bash
+# rdma-responder, enabled: it starts with rdma-hw.target, answers a peer of its allow-list (ping, PUT, GET of the bytes
+# that it promises), refuses another one, waits when its device goes, and serves on the one that comes instead.
+# images: debian12
+# also: debian13
+# timeout: 150
+# payload: build/*/tests/vm/engine_node
+. /vmtest/lib/assert.sh
+. /vmtest/lib/engine.sh
+
+boot_finished
+engine_install engine_node
+ip link add v0a type veth peer name v0b
+for last in 1 8 9; do ip address add "10.9.0.$last/24" dev v0a; done
+ip link set v0a up
+ip link set v0b up
+mkdir -p /etc/rdma/responder.conf.d
+printf '[Responder]\nAddress=10.9.0.1\nAllow=10.9.0.9@o2ib\n' >/etc/rdma/responder.conf.d/test.conf
+systemctl enable rdma-responder.service
+assert_inactive rdma-responder.service rdma-hw.target
+
+status_is() { [[ $(systemctl show -P StatusText rdma-responder.service) == "$1" ]]; }
+answers() {
+    timeout 60 engine_node ask 10.9.0.9@o2ib 10.9.0.1@o2ib
+    mark "who is not on the list"
+    timeout 60 engine_node refused 10.9.0.8@o2ib 10.9.0.1@o2ib
+    assert_match "$(journal -t rdma-responder)" "10.9.0.8@o2ib: request refused: not on the allow-list"
+}
+
+rxe_add rxe0
+wait_active 30 rdma-responder.service
+assert_active rdma-hw.target
+wait_for 20 status_is "serving 10.9.0.1@o2ib on rxe0 port 1 (v0a)"
+answers
+
+mark "without a device it stays and waits"
+link_del rxe0
+wait_inactive 30 rdma-hw.target
+assert_active rdma-responder.service
+siw_add siw0
+wait_for 30 status_is "serving 10.9.0.1@o2ib on siw0 port 1 (v0a)"
+answers
+
+assert systemctl stop rdma-responder.service
+assert_eq "$(systemctl show -P Result rdma-responder.service)" success
+assert_no_match "$(journal -t rdma-responder -p err)" . "what the responder complained about"
