@@ -421,7 +421,7 @@ wire::Decoded<bool> Engine::Impl::finish(Connection& c, const wire::Completion& 
     return tl::unexpected(found.error());
   }
   Exchange& x = **found;
-  const std::uint64_t room = x.lease.range.iov_len;  // as the PUT_ACK said
+  const std::uint64_t room = x.lease.range.iov_len;  // as the PUT_ACK or GET_REQ said
   if (message.status > 0 && static_cast<std::uint64_t>(message.status) > room) {
     return tl::unexpected(
         wire::DecodeError{wire::Field::kStatus, static_cast<std::uint64_t>(message.status), room});
