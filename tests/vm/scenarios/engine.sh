@@ -3,7 +3,6 @@
 # with all bytes compared, a device that goes during a transfer and comes back, both sides connecting at once; and
 # nothing is left of it all in the kernel. At length: engine-fabric, engine-node.
 # images: debian12
-# also: debian13
 # variant: base
 # timeout: 200
 # payload: build/*/tests/vm/engine_node build/*/tests/vm/fabric_check
