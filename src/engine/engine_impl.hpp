@@ -33,7 +33,7 @@ inline constexpr std::size_t kMessagesOfChain = 16;
 /// When so many bytes of writes were posted on a connection, further ones wait until it was polled:
 /// what they answer is seen in between, and new requests go out between them instead of behind all
 /// of them. Adapters that work a post off before it returns (rxe) would be idle otherwise.
-inline constexpr std::uint64_t kWriteBytesOfTurn = 64U << 10;
+inline constexpr std::uint64_t kWriteBytesOfTurn = 256U << 10;
 /// Batches of one connection before the next one has its turn.
 inline constexpr unsigned kBatchesOfTurn = 8;
 /// Events of the fabric taken in one round of process().

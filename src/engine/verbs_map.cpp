@@ -93,6 +93,10 @@ DeviceLimits device_limits(const ibv_device_attr& attributes, int completion_vec
 }
 
 int connect_error(rdma_cm_event_type type, int status) {
+  if (type == RDMA_CM_EVENT_CONNECT_ERROR && status == -EINVAL) {
+    // siw says so when TCP ended before it had read the whole reply, a refusal for example.
+    return ECONNRESET;
+  }
   if (status < 0) {
     return -status;
   }

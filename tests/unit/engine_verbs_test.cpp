@@ -145,6 +145,8 @@ TEST(VerbsMap, RejectsOfIwarpHaveTheReasonsOfInfiniBand) {
 TEST(VerbsMap, AnIwarpPeerThatResetsWithoutDataHasNotRejected) {
   EXPECT_EQ(happening<event::ConnectFailed>(RDMA_CM_EVENT_REJECTED, -ECONNRESET).error_number,
             ECONNRESET);
+  EXPECT_EQ(happening<event::ConnectFailed>(RDMA_CM_EVENT_CONNECT_ERROR, -EINVAL).error_number,
+            ECONNRESET);
 }
 
 TEST(VerbsMap, APeersAnswerToConnectIsNoMistakeOfThisSide) {

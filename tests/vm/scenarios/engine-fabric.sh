@@ -1,7 +1,7 @@
 #!/bin/bash
 # The engine's seam on a real kernel, over soft-RoCE and soft-iWARP: connecting, refusing, messages, writes, keys that
 # are dead when they should be, disconnects, and a device that goes during a write and comes back.
-# also: debian12 debian13
+# also: debian12
 # variant: base
 # timeout: 240
 # payload: build/*/tests/vm/fabric_check

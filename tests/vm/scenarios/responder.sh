@@ -2,7 +2,6 @@
 # rdma-responder, enabled: it starts with rdma-hw.target, answers a peer of its allow-list (ping, PUT, GET of the bytes
 # that it promises), refuses another one, waits when its device goes, and serves on the one that comes instead.
 # images: debian12
-# also: debian13
 # timeout: 150
 # payload: build/*/tests/vm/engine_node
 . /vmtest/lib/assert.sh

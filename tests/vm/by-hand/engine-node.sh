@@ -2,7 +2,7 @@
 # Engines in one guest, over soft-RoCE and soft-iWARP: every kind of message with all bytes compared, a peer that is
 # killed and comes back, 64 peers at once, both sides connecting at once 200 times, random traffic without a leak, and
 # a link that goes down and a device that goes during a transfer, and come back.
-# also: debian12 debian13
+# images: debian12 debian13
 # variant: base
 # timeout: 400
 # payload: build/*/tests/vm/engine_node

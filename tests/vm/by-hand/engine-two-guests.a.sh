@@ -1,7 +1,7 @@
 #!/bin/bash
 # Two engines in two guests, over soft-RoCE and soft-iWARP: every kind of message with all bytes compared, and a link
 # that goes during a transfer and comes back.
-# also: debian12 debian13
+# images: debian12 debian13
 # variant: base
 # timeout: 300
 # payload: build/*/tests/vm/engine_node
