@@ -313,7 +313,8 @@ TEST(Bench, SizesAreReadAndWritten) {
   EXPECT_EQ(size_text(1U << 20U), "1 MiB");
   EXPECT_EQ(rate_text(873.2e6), "873 MB/s");
   EXPECT_EQ(rate_text(12.43e9), "12.4 GB/s");
-  EXPECT_EQ(rate_text(0), "0.00 MB/s");
+  EXPECT_EQ(rate_text(1.5e3), "1.50 kB/s");
+  EXPECT_EQ(rate_text(0), "0.00 kB/s");
 }
 
 TEST(Bench, TheTableFitsTheTerminal) {

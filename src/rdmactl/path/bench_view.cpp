@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What `rdmactl bench` tells. Pure.
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -41,8 +42,12 @@ std::string size_text(std::size_t bytes) {
 std::string rate_text(double rate) {
   constexpr double kGiga = 1e9;
   constexpr double kMega = 1e6;
-  return rate >= kGiga ? three_digits(rate / kGiga) + " GB/s"
-                       : three_digits(rate / kMega) + " MB/s";
+  constexpr double kKilo = 1e3;
+  if (rate >= kGiga) {
+    return three_digits(rate / kGiga) + " GB/s";
+  }
+  return rate >= kMega ? three_digits(rate / kMega) + " MB/s"
+                       : three_digits(rate / kKilo) + " kB/s";
 }
 
 core::Result<std::size_t> parse_size(std::string_view text) {

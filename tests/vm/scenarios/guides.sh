@@ -2,7 +2,7 @@
 # The commands of the guides do what the guides say, as they stand there (lint.documented_commands compares).
 # images: debian12
 # also: debian13
-# timeout: 120
+# timeout: 180
 . /vmtest/lib/assert.sh
 
 # Between the two a command may fail.

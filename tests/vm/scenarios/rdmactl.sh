@@ -3,7 +3,7 @@
 # 80 columns and on 200; all JSON parses; bytes really move; what a device says about itself cannot control a terminal.
 # images: debian12
 # also: debian13
-# timeout: 120
+# timeout: 180
 # cmdline: systemd.wants=rxe-early.service
 . /vmtest/lib/assert.sh
 
