@@ -113,7 +113,8 @@ class Bench {
 
 /// "8 B", "64 KiB", "1 MiB": what is a whole number of them.
 [[nodiscard]] std::string size_text(std::size_t bytes);
-/// "1.50 kB/s", "873 MB/s", "12.4 GB/s": powers of ten, as adapters are rated. @param rate bytes a second
+/// "1.50 kB/s", "873 MB/s", "12.4 GB/s": powers of ten, as adapters are rated. @param rate bytes a
+/// second
 [[nodiscard]] std::string rate_text(double rate);
 /// Reads "64K", "1M", "4096". Errors: anything else, 0, more than kLargestSize.
 [[nodiscard]] core::Result<std::size_t> parse_size(std::string_view text);

@@ -3,7 +3,7 @@
 # snapshot.
 # images: debian12
 # also: debian13
-# timeout: 150
+# timeout: 300
 . /vmtest/lib/assert.sh
 
 ids() { sed -nE 's/^\S+ (error|warning|notice) ([a-z-]+): .*/\2/p' | sort | tr '\n' ' '; }
@@ -12,6 +12,8 @@ status() {
     "$@" >/dev/null 2>&1 || status=$?
     echo "$status"
 }
+# examine ARGS...: doctor, whose status 2 (something was found) is what is expected here.
+examine() { rdmactl doctor "$@" || (($? == 2)); }
 described() { [[ $(</sys/class/infiniband/rxe1/node_desc) == "vm rxe1" ]]; }
 mapper_answers() { iwpmd --dump >/dev/null 2>&1; }
 
@@ -59,26 +61,26 @@ systemctl stop iwpmd.service rdma-ndd.service                                   
 echo -n same >/sys/class/infiniband/rxe0/node_desc
 echo -n same >/sys/class/infiniband/rxe1/node_desc                                        # description-collision
 rm /dev/infiniband/uverbs0                                                                # device-nodes
-only_link_local() { [[ $(rdmactl doctor | ids) == *no-address* ]]; }
+only_link_local() { [[ $(examine | ids) == *no-address* ]]; }
 wait_for 20 only_link_local
 
 expected="description-collision device-nodes memlock-services memlock-users module-denied modules-missing no-address \
 port-down port-mapper-silent rules-missing rules-overridden two-layers unit-order units-disabled units-failed \
 units-missing units-overridden "
 assert_eq "$(status rdmactl doctor)" 2
-rdmactl doctor | tee "$VMTEST_OUT/doctor.txt" | ids >/tmp/found
+examine | tee "$VMTEST_OUT/doctor.txt" | ids >/tmp/found
 assert_eq "$(</tmp/found)" "$expected"
-COLUMNS=80 rdmactl doctor >"$VMTEST_OUT/doctor-80.txt" || true
+COLUMNS=80 examine >"$VMTEST_OUT/doctor-80.txt"
 
 mark "from a snapshot"
 rdmactl doctor --snapshot "$VMTEST_OUT/snapshot.tgz"
 assert_eq "$(stat -c %a "$VMTEST_OUT/snapshot.tgz")" 600
-assert_eq "$(rdmactl doctor --from "$VMTEST_OUT/snapshot.tgz" | ids)" "$expected"
-diff <(rdmactl doctor --from "$VMTEST_OUT/snapshot.tgz") "$VMTEST_OUT/doctor.txt" ||
+assert_eq "$(examine --from "$VMTEST_OUT/snapshot.tgz" | ids)" "$expected"
+diff <(examine --from "$VMTEST_OUT/snapshot.tgz") "$VMTEST_OUT/doctor.txt" ||
     fail "a snapshot says something else"
 assert_eq "$(status rdmactl doctor --snapshot "$VMTEST_OUT/snapshot.tgz")" 1 "a file is not replaced"
 head -c 2000 "$VMTEST_OUT/snapshot.tgz" >/tmp/cut.tgz
 assert_eq "$(status rdmactl doctor --from /tmp/cut.tgz)" 1 "a snapshot that was cut"
 assert_eq "$(find /tmp -name 'rdmactl-*' | wc -l)" 0 "private directories left"
-assert_match "$(rdmactl doctor --json)" '"id": "two-layers"'
-assert_eq "$(rdmactl doctor --ignore "${expected// /,}port-down" | ids)" ""
+assert_match "$(examine --json)" '"id": "two-layers"'
+assert_eq "$(examine --ignore "${expected// /,}port-down" | ids)" ""
