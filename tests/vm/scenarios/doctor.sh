@@ -1,8 +1,7 @@
 #!/bin/bash
 # rdmactl doctor finds nothing on a healthy host, each of seventeen faults after they were planted, and the same from a
 # snapshot.
-# images: debian12
-# also: debian13
+# also: debian12 debian13
 # timeout: 300
 . /vmtest/lib/assert.sh
 
