@@ -22,6 +22,16 @@ using tests::ScriptedPeer;
 inline constexpr std::uint32_t kPortal = 9;
 inline constexpr std::uint64_t kBits = 77;
 
+/// The header of a message from the peer to the engine.
+inline wire::LnetHeader header_of(wire::LnetCommand command, std::uint32_t payload = 0) {
+  wire::LnetHeader header;
+  header.destination = Network::nid(0);
+  header.source = Network::nid(1);
+  header.payload_length = payload;
+  header.command = command;
+  return header;
+}
+
 class EngineAndPeer : public testing::Test {
  protected:
   EngineAndPeer() : fabric(network.world.fabric(network.hosts[0])), peer(network) {}
@@ -55,14 +65,6 @@ class EngineAndPeer : public testing::Test {
     range = {sink.data(), size};
     ASSERT_TRUE(engine->get(Network::nid(1), {&range, 1}, GetOptions{kPortal, kBits}));
     run();
-  }
-  wire::LnetHeader lnet(wire::LnetCommand command, std::uint32_t payload = 0) {
-    wire::LnetHeader header;
-    header.destination = Network::nid(0);
-    header.source = Network::nid(1);
-    header.payload_length = payload;
-    header.command = command;
-    return header;
   }
   wire::LnetPut put_command() {
     wire::LnetPut put;

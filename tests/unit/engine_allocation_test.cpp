@@ -3,37 +3,15 @@
 //
 // In steady state the engine allocates nothing, whatever moves and however its end is learned, and
 // bursts go out as chains.
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "core/clock.hpp"
+#include "counted_allocations.hpp"
 #include "null_fabric.hpp"
 #include "rdmaboot/engine/engine.hpp"
-
-namespace {
-
-std::uint64_t allocations = 0;
-
-}  // namespace
-
-// Not inline: otherwise g++ sees malloc and delete, and takes them for mismatched.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) {
-    return memory;
-  }
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t /*size*/) noexcept {
-  std::free(memory);
-}
 
 namespace rdmaboot::engine {
 namespace {

@@ -50,7 +50,7 @@ TEST_P(EitherChecksum, CoversThePayloadThatTheEngineSends) {  // D2
 TEST_P(EitherChecksum, IsTakenFromAPeerWhateverTheEnginesOwn) {  // D8
   connect();
   const std::vector<std::byte> payload(500, std::byte{0xe1});
-  const wire::Immediate put{lnet(put_command(), 500), payload};
+  const wire::Immediate put{header_of(put_command(), 500), payload};
   peer.send_bytes(wire::encode(peer.header, put, peer.out(), {.checksum = wire_kind()}));
   run();
   EXPECT_TRUE(std::equal(payload.begin(), payload.end(), exposed.begin()));
@@ -95,7 +95,7 @@ TEST_F(EngineAndPeer, AMessageThatComesInsteadOfTheRtuEstablishesTheConnectionAn
   run(5ms);
   ASSERT_TRUE(accepting()) << "nothing but the RTU says that the peer is there";
   const std::array<std::byte, 2> payload{std::byte{1}, std::byte{2}};
-  peer.send(wire::Immediate{lnet(put_command(), 2), payload});
+  peer.send(wire::Immediate{header_of(put_command(), 2), payload});
   run(5ms);
   EXPECT_EQ(exposed[0], std::byte{1}) << "what came early is served";
   EXPECT_EQ(exposed[1], std::byte{2});
@@ -151,7 +151,7 @@ TEST_F(EngineAndPeer, AGetByImmediateThatIsTooLongForOneIsAnsweredByPutRequest) 
   get.offset = 10;
   get.length = 50'000;
   get.reply.bytes.fill(std::byte{0x42});
-  peer.send(wire::Immediate{lnet(get), {}});
+  peer.send(wire::Immediate{header_of(get), {}});
   run();
   ASSERT_EQ(peer.received.back(), wire::Type::kPutRequest);
   const auto request = std::get<wire::PutRequest>(peer.last().body);
@@ -176,7 +176,7 @@ TEST_F(EngineAndPeer, AGetByImmediateWithRoomForMoreThanThereIsGetsWhatThereIs) 
   get.match_bits = kBits;
   get.offset = 99'000;
   get.length = 1U << 20U;
-  peer.send(wire::Immediate{lnet(get), {}});
+  peer.send(wire::Immediate{header_of(get), {}});
   run();
   ASSERT_EQ(peer.received.back(), wire::Type::kImmediate);
   EXPECT_EQ(std::get<wire::Immediate>(peer.last().body).payload.size(), 1000U);
@@ -198,7 +198,7 @@ TEST_F(EngineAndPeer, ALongReplyThatIsNotWantedEndsWithAnEventAndNothingElse) {
   get.portal = kPortal;
   get.match_bits = 1;
   get.length = 50'000;
-  peer.send(wire::Immediate{lnet(get), {}});
+  peer.send(wire::Immediate{header_of(get), {}});
   run();
   const auto request = std::get<wire::PutRequest>(peer.last().body);
   peer.send(wire::PutNak{{request.cookie, 0}});
@@ -214,7 +214,7 @@ class LongReply : public EngineAndPeer {
     start_get(3000);
     const auto get =
         std::get<wire::LnetGet>(std::get<wire::Immediate>(peer.last().body).lnet.command);
-    peer.send(wire::PutRequest{lnet(wire::LnetReply{get.reply}, length), wire::Cookie{5}});
+    peer.send(wire::PutRequest{header_of(wire::LnetReply{get.reply}, length), wire::Cookie{5}});
     run();
   }
 };
@@ -271,7 +271,7 @@ TEST_F(LongReply, ToNothingIsRefused) {
   connect();
   wire::LnetReply reply;
   reply.destination.bytes.fill(std::byte{9});
-  peer.send(wire::PutRequest{lnet(reply, 5000), wire::Cookie{5}});
+  peer.send(wire::PutRequest{header_of(reply, 5000), wire::Cookie{5}});
   run();
   ASSERT_EQ(peer.received.back(), wire::Type::kPutNak);
   EXPECT_FALSE(peer.disconnected);

@@ -51,15 +51,6 @@ void send_with(ScriptedPeer& peer, std::size_t offset, std::uint64_t value, std:
   peer.send_bytes(bytes);
 }
 
-wire::LnetHeader header_of(wire::LnetCommand command, std::uint32_t payload) {
-  wire::LnetHeader header;
-  header.destination = Network::nid(0);
-  header.source = Network::nid(1);
-  header.payload_length = payload;
-  header.command = command;
-  return header;
-}
-
 const Lie kLies[] = {
     {"Magic", "magic", [](auto& p) { send_with(p, 0, 0x11111111, 4); }},
     {"UnknownVersion", "version", [](auto& p) { send_with(p, 4, 0x13, 2); }},
@@ -193,8 +184,8 @@ TEST_F(EngineAndPeer, AShortGetIsReportedAsTruncated) {
 TEST_F(EngineAndPeer, AMessageShorterThanItSaysIsDroppedAndTheConnectionStays) {
   connect();
   std::array<std::byte, 100> payload{};
-  const std::size_t bytes =
-      wire::encode(peer.header, wire::Immediate{lnet(put_command(), 100), payload}, peer.out());
+  const std::size_t bytes = wire::encode(
+      peer.header, wire::Immediate{header_of(put_command(), 100), payload}, peer.out());
   const auto nob = static_cast<std::uint32_t>(bytes - 50);
   std::memcpy(peer.out().data() + 8, &nob, sizeof nob);
   peer.send_bytes(bytes - 50);
@@ -210,8 +201,9 @@ TEST_F(EngineAndPeer, AGetRequestThatMatchesNothingIsAnsweredNoData) {
   get.portal = kPortal;
   get.match_bits = 1;
   get.length = 5000;
-  peer.send(wire::GetRequest{
-      lnet(get), wire::Cookie{5}, {peer.key(), std::span<const wire::Fragment>(&fragment, 1)}});
+  peer.send(wire::GetRequest{header_of(get),
+                             wire::Cookie{5},
+                             {peer.key(), std::span<const wire::Fragment>(&fragment, 1)}});
   run();
   ASSERT_EQ(peer.received.back(), wire::Type::kGetDone);
   EXPECT_EQ(std::get<wire::GetDone>(peer.last().body).status, -61);
@@ -229,8 +221,9 @@ TEST_F(EngineAndPeer, AGetWithoutMemoryHereIsAnsweredAllTheSame) {  // D7
   get.portal = kPortal;
   get.match_bits = kBits;
   get.length = 5000;
-  peer.send(wire::GetRequest{
-      lnet(get), wire::Cookie{5}, {peer.key(), std::span<const wire::Fragment>(&fragment, 1)}});
+  peer.send(wire::GetRequest{header_of(get),
+                             wire::Cookie{5},
+                             {peer.key(), std::span<const wire::Fragment>(&fragment, 1)}});
   run();
   ASSERT_EQ(peer.received.back(), wire::Type::kGetDone);
   EXPECT_LT(std::get<wire::GetDone>(peer.last().body).status, 0);
@@ -240,7 +233,7 @@ TEST_F(EngineAndPeer, APutRequestThatMatchesNothingIsAnsweredWithANakOfStatus0) 
   connect();
   wire::LnetPut put = put_command();
   put.match_bits = 1;
-  peer.send(wire::PutRequest{lnet(put, 5000), wire::Cookie{5}});
+  peer.send(wire::PutRequest{header_of(put, 5000), wire::Cookie{5}});
   run();
   ASSERT_EQ(peer.received.back(), wire::Type::kPutNak);
   EXPECT_EQ(std::get<wire::PutNak>(peer.last().body).status, 0);
@@ -251,7 +244,7 @@ TEST_F(EngineAndPeer, APingIsAnsweredWithTheLoopbackFirst) {
   wire::LnetGet get;
   get.match_bits = 0x8000000000000000;
   get.length = 3960;
-  peer.send(wire::Immediate{lnet(get), {}});
+  peer.send(wire::Immediate{header_of(get), {}});
   run();
   const auto reply = std::get<wire::Immediate>(peer.last().body);
   EXPECT_TRUE(std::holds_alternative<wire::LnetReply>(reply.lnet.command));
@@ -265,7 +258,7 @@ TEST_F(EngineAndPeer, APushIsAcknowledgedWithItsLength) {
   wire::LnetPut push;
   push.match_bits = 0x8000000000000000;
   push.ack.bytes.fill(std::byte{7});
-  peer.send(wire::Immediate{lnet(push, 48), info});
+  peer.send(wire::Immediate{header_of(push, 48), info});
   run();
   const auto answer = std::get<wire::Immediate>(peer.last().body);
   ASSERT_TRUE(std::holds_alternative<wire::LnetAck>(answer.lnet.command));

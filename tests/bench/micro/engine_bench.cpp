@@ -11,35 +11,12 @@
 
 #include <array>
 #include <atomic>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "core/clock.hpp"
+#include "counted_allocations.hpp"
 #include "null_fabric.hpp"
 #include "rdmaboot/engine/engine.hpp"
-
-namespace {
-
-std::uint64_t allocations = 0;
-
-}  // namespace
-
-// Every allocation of the process is counted; benchmark's own happen outside of the timed part.
-// Not inline: otherwise g++ sees malloc and delete, and takes them for mismatched.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) {
-    return memory;
-  }
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t /*size*/) noexcept {
-  std::free(memory);
-}
 
 namespace rdmaboot::bench {
 namespace {

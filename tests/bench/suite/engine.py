@@ -2,14 +2,12 @@
 """The connection engine: bandwidth, latency and connection set-up against perftest and cmtime on the same soft-RoCE
 device, and what a message and an idle connection cost without a network."""
 
-import json
 import pathlib
 import shutil
-import subprocess
 
 from . import report, stats
 from .guests import Guests, Variant
-from .native import build
+from .native import build, micro
 
 RUNS = 5
 SECONDS_BEFORE, SECONDS_A_RUN = 120, 240
@@ -31,19 +29,10 @@ def implausible(figures):
     return problems
 
 
-def micro(options):
-    """Without a network: counters by the name of the benchmark; the median where there are repetitions."""
-    runs = 1 if options.smoke else RUNS
-    command = [build("engine_bench"), "--benchmark_format=json", f"--benchmark_repetitions={runs}", "--benchmark_min_time=0.05"]
-    raw = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)["benchmarks"]
-    wanted = "median" if runs > 1 else None
-    return {one["run_name"]: one for one in raw if one.get("aggregate_name") == wanted}
-
-
 def measure(options):
     """The micro-benchmark here, then one guest for the rest."""
     runs = 1 if options.smoke else options.runs or RUNS
-    costs = micro(options)
+    costs, _ = micro("engine_bench", 1 if options.smoke else RUNS)
     program = build("engine_peer")
     with Guests("engine", options) as guests:
         tree = pathlib.Path(guests.scratch) / "files"

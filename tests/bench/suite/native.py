@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Programs that are measured on this machine itself, not in a guest."""
 
+import json
 import subprocess
 
 from .guests import OUT, REPO, HarnessError, say
@@ -19,3 +20,12 @@ def build(target):
             say(done.stdout)
             raise HarnessError(f"{command[0]} failed")
     return next(path for path in directory.glob(f"**/{target}") if path.is_file())
+
+
+def micro(target, runs):
+    """Builds and runs a google benchmark: its benchmarks by name (the medians where there are repetitions), and all it said.
+    The program's plain-number form of the time is of its Debian 12 version; newer ones take it too."""
+    command = [build(target), "--benchmark_format=json", f"--benchmark_repetitions={runs}", "--benchmark_min_time=0.05"]
+    raw = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)["benchmarks"]
+    wanted = "median" if runs > 1 else None
+    return {one["run_name"]: one for one in raw if one.get("aggregate_name") == wanted}, raw

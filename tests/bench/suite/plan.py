@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Planning 100,000 synthetic modules on this machine (no guest): google benchmark on the loader's policy library."""
 
-import json
 import os
-import subprocess
 
 from . import report
-from .native import build
+from .native import micro
 
 GOALS = {"plan_100k_from_names_ms": 1000, "plan_100k_ms": 1000, "plan_100k_chain_ms": 1000, "plan_100k_hub_ms": 1000, "plan_100k_flat_ms": 1000}
 KEYS = {
@@ -39,19 +37,14 @@ def implausible(figures):
 
 def measure(options):
     """Builds and runs the program."""
-    program = build("plan_bench")
     runs = 1 if options.smoke else options.runs or RUNS
-    # The program's plain-number form of the option is of its Debian 12 version; newer ones take it too.
-    command = [program, "--benchmark_format=json", f"--benchmark_repetitions={runs}", "--benchmark_min_time=0.05"]
-    raw = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    wanted = "median" if runs > 1 else None
+    medians, raw = micro("plan_bench", runs)
     figures, rows = {}, []
-    for one in raw["benchmarks"]:
-        key = KEYS.get(one["run_name"])
-        if key and one.get("aggregate_name") == wanted:
+    for name, one in medians.items():
+        if key := KEYS.get(name):
             # It computes and does nothing else: processor time is the same figure without the machine's other work.
             figures[key] = round(one["cpu_time"], 2)
-            size = int(one["run_name"].rsplit("/", 1)[1])
+            size = int(name.rsplit("/", 1)[1])
             rows.append([WHAT[key], figures[key], round(one["cpu_time"] * 1e6 / size)])
     body = "\n".join(
         [
@@ -64,4 +57,4 @@ def measure(options):
         ]
     )
     machine = [f"On the build machine itself ({os.cpu_count()} CPUs), median of {runs} repetitions, built as it is shipped (-O2)."]
-    return figures, "Planning many modules", body, machine, {"benchmarks": raw["benchmarks"]}
+    return figures, "Planning many modules", body, machine, {"benchmarks": raw}

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`rdmactl status` of a snapshot with 200 devices of 8 ports, on this machine (no guest)."""
 
-import json
 import os
-import subprocess
 
 from . import report
-from .native import build
+from .native import micro
 
 GOALS = {"status_text_ms": 200}
 KEYS = {"status/text/4": "status_text_ms", "status/text/128": "status_text_128_pkeys_ms", "status/json/4": "status_json_ms"}
@@ -25,15 +23,11 @@ def implausible(figures):
 
 def measure(options):
     """Builds and runs the program."""
-    program = build("status_bench")
     runs = 1 if options.smoke else options.runs or RUNS
-    command = [program, "--benchmark_format=json", f"--benchmark_repetitions={runs}", "--benchmark_min_time=0.05"]
-    raw = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    wanted = "median" if runs > 1 else None
+    medians, raw = micro("status_bench", runs)
     figures, rows = {}, []
-    for one in raw["benchmarks"]:
-        key = KEYS.get(one["run_name"])
-        if key and one.get("aggregate_name") == wanted:
+    for name, one in medians.items():
+        if key := KEYS.get(name):
             figures[key] = round(one["cpu_time"], 1)
             rows.append([WHAT[key], figures[key]])
     body = "\n".join(
@@ -46,4 +40,4 @@ def measure(options):
         ]
     )
     machine = [f"On the build machine itself ({os.cpu_count()} CPUs), median of {runs} repetitions, built as it is shipped (-O2)."]
-    return figures, "Status of a large machine", body, machine, {"benchmarks": raw["benchmarks"]}
+    return figures, "Status of a large machine", body, machine, {"benchmarks": raw}

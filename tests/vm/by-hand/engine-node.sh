@@ -15,11 +15,7 @@ a=10.9.0.1@o2ib b=10.9.0.9@o2ib
 
 serve() { engine_serve 4M 4M "$a"; }
 for type in rxe siw; do
-    add() { link_add "${type}0" "$type"; }
-    del() { link_del "${type}0"; }
-    add
-    ip address add 10.9.0.9/24 dev v0a 2>/dev/null || true
-    wait_device "${type}0"
+    engine_device "$type"
 
     mark "all kinds of messages over $type"
     serve

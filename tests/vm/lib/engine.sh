@@ -21,6 +21,15 @@ engine_prepare() {
     wait_for 20 test -e /dev/infiniband/rdma_cm
 }
 
+# engine_device TYPE: TYPE0 with the addresses 10.9.0.1 and 10.9.0.9; "add" and "del" bring it and take it away.
+engine_device() {
+    local type=$1
+    eval "add() { link_add ${type}0 $type; }; del() { link_del ${type}0; }"
+    add
+    ip address add 10.9.0.9/24 dev v0a 2>/dev/null || true
+    wait_device "${type}0"
+}
+
 # engine_serve ARGS...: a server in the background, until engine_stop, or engine_kill without a word.
 engine_serve() {
     engine_node serve "$@" >/tmp/served 2>&1 &

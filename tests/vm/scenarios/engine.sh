@@ -14,11 +14,7 @@ engine_prepare engine_node fabric_check
 a=10.9.0.1@o2ib b=10.9.0.9@o2ib
 
 for type in rxe siw; do
-    add() { link_add "${type}0" "$type"; }
-    del() { link_del "${type}0"; }
-    add
-    ip address add 10.9.0.9/24 dev v0a 2>/dev/null || true
-    wait_device "${type}0"
+    engine_device "$type"
 
     mark "what the seam relies on, over $type"
     timeout 60 fabric_check 10.9.0.1 10.9.0.9
