@@ -3,6 +3,7 @@
 device; and connections a second, against cmtime."""
 
 import json
+import mmap
 import os
 import pathlib
 import re
@@ -11,19 +12,30 @@ import time
 
 PEER = "/usr/local/bin/engine_peer"
 HERE, THERE, DEVICE, NETDEV = "10.9.0.9", "10.9.0.1", "rxe0", "v0a"
-# Transfers a run, so that each takes about a second when emulated.
-COUNTS = {4096: 400, 65536: 200, 1048576: 40}
+# Transfers a run, so that each takes about a second when emulated: in shorter ones the beginning counts for a third.
+COUNTS = {4096: 5000, 65536: 800, 1048576: 80}
 # 4096 bytes of message: 3976 of payload behind the engine's and LNet's headers.
-LATENCY_BYTES, LATENCY_COUNT = 3976, 300
+LATENCY_BYTES, LATENCY_COUNT = 3976, 3000
 # To each of so many peers so many: an engine accepts eight at once of one peer.
 PEERS, EACH = 6, 8
 CONNECTIONS = PEERS * EACH
+# They take a tenth of a second, so they are made more often, by turns.
+CONNECT_RUNS = 4
 LIMIT = 120
 
 
 def run(*command):
     """A command that has to succeed; its output."""
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT).stdout
+
+
+def touch_memory():
+    """Uses most of the guest's memory once. The host gives it at the first touch, two megabytes at a time, each of which
+    takes as long as four connections; whoever is measured first would pay for it."""
+    free = next(int(line.split()[1]) for line in pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines() if line.startswith("MemAvailable"))
+    with mmap.mmap(-1, free * 1024 * 4 // 5) as memory:
+        for page in range(0, len(memory), mmap.PAGESIZE):
+            memory[page] = 1
 
 
 def link():
@@ -124,16 +136,18 @@ def once(result, add):
             add(f"{verb}_{size}", ours(verb, size, count))
     add("send_lat", perftest("ib_send_lat", ["-s", 4096, "-n", LATENCY_COUNT], 4))
     add("latency", ours("latency", LATENCY_BYTES, LATENCY_COUNT))
-    text, _ = cmtime()
-    result["cmtime"] = text
-    add("cmtime_connects", connect_rate(text))
     peers = [f"10.9.0.{10 + number}@o2ib" for number in range(PEERS)]
-    add("connects", float(run(PEER, "connects", f"{HERE}@o2ib", str(EACH), *peers)))
+    for _ in range(CONNECT_RUNS):
+        text, _ = cmtime()
+        result["cmtime"] = text
+        add("cmtime_connects", connect_rate(text))
+        add("connects", float(run(PEER, "connects", f"{HERE}@o2ib", str(EACH), *peers)))
 
 
 def main():
     """Writes result.json."""
     subprocess.run(["systemctl", "is-system-running", "--wait"], check=False, stdout=subprocess.DEVNULL)
+    touch_memory()
     link()
     result = {"kernel": os.uname().release, "values": {}}
 
