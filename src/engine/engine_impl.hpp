@@ -34,6 +34,10 @@ inline constexpr std::size_t kMessagesOfChain = 16;
 /// what they answer is seen in between, and new requests go out between them instead of behind all
 /// of them. Adapters that work a post off before it returns (rxe) would be idle otherwise.
 inline constexpr std::uint64_t kWriteBytesOfTurn = 256U << 10;
+/// What a peer may have asked for on one connection and not been given yet: twice what the highest
+/// `peer_credits` of a kernel (255) lets it have under way. A peer that keeps the credits of the
+/// answers back, and goes on asking, would have them pile up here.
+inline constexpr unsigned kMostAsked = 512;
 /// Batches of one connection before the next one has its turn.
 inline constexpr unsigned kBatchesOfTurn = 8;
 /// Events of the fabric taken in one round of process().
@@ -226,7 +230,9 @@ class Engine::Impl {
       Nid nid, std::span<const iovec> fragments);
   enum class Issued : std::uint8_t { kYes, kNotNow, kFailed };
   [[nodiscard]] Issued issue(Connection& c, Transfer& t);
-  [[nodiscard]] Exchange* make_exchange(Connection& c, ExchangeRole role);
+  /// @param transfer of this side that it belongs to; null: the peer asked for it
+  [[nodiscard]] Exchange* make_exchange(Connection& c, ExchangeRole role,
+                                        Transfer* transfer = nullptr);
   [[nodiscard]] Outgoing* first_message(Connection& c, Transfer& t, Exchange& x);
   void end(Exchange& x, TransferStatus status, std::uint64_t bytes, int error_number = 0);
   /// Finishes it once nothing of it is posted and its key is dead.

@@ -127,6 +127,12 @@ void Engine::Impl::take(Connection& c, std::uint32_t index, std::uint32_t bytes)
     protocol_error(c, judged.error());
     return;
   }
+  if (c.asked > kMostAsked) {
+    ++statistics_.protocol_errors;
+    fail(c, CloseReason::kProtocol,
+         "more than " + std::to_string(kMostAsked) + " requests without credits for the answers");
+    return;
+  }
   taken.put_acknowledged = *judged;
   taken_.push_back(taken);
 }

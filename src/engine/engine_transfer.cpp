@@ -108,9 +108,11 @@ tl::expected<TransferId, TransferStatus> Engine::Impl::ping(Nid nid, WhenPinged 
 
 // ---- Slices ------------------------------------------------------------------------------------
 
-Exchange* Engine::Impl::make_exchange(Connection& c, ExchangeRole role) {
+Exchange* Engine::Impl::make_exchange(Connection& c, ExchangeRole role, Transfer* transfer) {
   Exchange* x = &exchanges_.take();
   x->role = role;
+  x->transfer = transfer;
+  c.asked += transfer == nullptr ? 1U : 0U;
   x->connection = &c;
   c.exchanges.push_back(*x);
   arrange(x->timer, TimerKind::kExchange, x, now_ + settings_.timeout);
@@ -162,8 +164,7 @@ Engine::Impl::Issued Engine::Impl::issue(Connection& c, Transfer& t) {
   if (t.kind == TransferKind::kPut) {
     role = small ? ExchangeRole::kPutImmediate : ExchangeRole::kPutSource;
   }
-  Exchange* x = make_exchange(c, role);
-  x->transfer = &t;
+  Exchange* x = make_exchange(c, role, &t);
   x->slice = slice;
   x->offset = t.cut_bytes;
   x->lease = std::move(lease);
@@ -273,6 +274,7 @@ void Engine::Impl::finish(Exchange& x) {
   }
   c.exchanges.remove(x);
   Transfer* t = x.transfer;
+  c.asked -= t == nullptr ? 1U : 0U;
   Peer& peer = *c.peer;
   if (Exposure* exposure = exposures_.find(x.exposure)) {
     used(*exposure, x);

@@ -252,6 +252,24 @@ TEST_F(EngineAndPeer, APingIsAnsweredWithTheLoopbackFirst) {
   EXPECT_EQ(engine->statistics().pings_answered, 1U);
 }
 
+TEST_F(EngineAndPeer, APeerThatKeepsTheCreditsOfItsAnswersIsCutOff) {
+  connect();
+  wire::LnetGet get;
+  get.match_bits = wire::kPingMatchBits;
+  get.length = 3960;
+  unsigned asked = 0;
+  for (; asked < 2000 && !peer.disconnected; ++asked) {
+    peer.send(wire::Immediate{header_of(get), {}});
+    run();
+  }
+  EXPECT_TRUE(peer.disconnected);
+  EXPECT_EQ(closed_for(), CloseReason::kProtocol);
+  EXPECT_THAT(closed_because(), HasSubstr("credits"));
+  EXPECT_GT(asked, 512U);
+  EXPECT_LT(asked, 600U);
+  EXPECT_EQ(engine->statistics().connections, 0U);
+}
+
 TEST_F(EngineAndPeer, APushIsAcknowledgedWithItsLength) {
   connect();
   std::array<std::byte, 48> info{};
