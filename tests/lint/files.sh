@@ -12,7 +12,7 @@ list_files() {
                 [[ ! -f $1/$file ]] || printf '%s\0' "$file"
             done
     else
-        (cd "$1" && find . -type f ! -path './build/*' ! -path './obj-*' ! -path './debian/*' -printf '%P\0')
+        (cd "$1" && find . -type f ! -path './build/*' ! -path './debian/*' -printf '%P\0')
     fi
 }
 
