@@ -89,7 +89,7 @@ class EngineAndPeer : public testing::Test {
 
 class EnginePair : public testing::Test {
  protected:
-  explicit EnginePair(bool windows = true) : network(1, windows) {
+  explicit EnginePair(bool windows = true, bool iwarp = false) : network(1, windows, iwarp) {
     for (std::uint32_t i = 0; i < 2; ++i) {
       settings[i] = Network::settings(i);
       fabrics[i] = network.world.fabric(network.hosts[i]);
