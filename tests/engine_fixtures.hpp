@@ -34,7 +34,8 @@ inline wire::LnetHeader header_of(wire::LnetCommand command, std::uint32_t paylo
 
 class EngineAndPeer : public testing::Test {
  protected:
-  EngineAndPeer() : fabric(network.world.fabric(network.hosts[0])), peer(network) {}
+  explicit EngineAndPeer(bool iwarp = false)
+      : network(1, true, iwarp), fabric(network.world.fabric(network.hosts[0])), peer(network) {}
   void start(const Settings& settings) {
     auto started = Engine::start(settings, *fabric, network.world.clock());
     ASSERT_TRUE(started) << started.error().message();

@@ -217,9 +217,10 @@ void Engine::Impl::opened(Connection& c) {
   peer.race_refusals = 0;
   deadlines_.cancel(peer.timer);
   deadlines_.cancel(c.timer);
-  c.first_look = c.active && c.requester_speaks_first();
+  c.first_look = c.requester_speaks_first();
   if (c.first_look) {
-    arrange(c.timer, TimerKind::kConnection, &c, now_ + kNudgeAfter);
+    arrange(c.timer, TimerKind::kConnection, &c,
+            now_ + (c.active ? kNudgeAfter : connect_timeout(settings_)));
   } else if (settings_.keepalive > Duration{0}) {
     arrange(c.timer, TimerKind::kConnection, &c, now_ + settings_.keepalive);
   }

@@ -51,6 +51,11 @@ void Engine::Impl::expired(Connection& c) {
   }
   if (c.first_look) {
     c.first_look = false;
+    if (c.waits_for_first_message()) {
+      // It failed on the peer's side, most likely, and nothing that is sent would show it.
+      fail(c, CloseReason::kConnectTimeout, "who asked for the connection says nothing");
+      return;
+    }
     c.nudge = c.messages_received == 0;
     want_send(c);
     if (settings_.keepalive > Duration{0}) {

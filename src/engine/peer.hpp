@@ -66,7 +66,7 @@ struct Connection {
   Duration last_sent{0};
   CloseReason reason = CloseReason::kNone;
   std::string detail;
-  bool first_look = false;  ///< the timer is that of kNudgeAfter
+  bool first_look = false;  ///< iWARP: the timer is for the first message
   bool nudge = false;       ///< another message is owed, to make the peer's device look
   bool after_data = false;  ///< data came while accepting: the manager was told
   std::uint64_t messages_sent = 0;

@@ -288,6 +288,8 @@ int race(const core::Clock& clock, Words words) {
     nodes[closer].engine->close(nids[1 - closer]);
     if (!loop.until([&] { return connections(nodes[0]) == 0 && connections(nodes[1]) == 0; },
                     kPatience)) {
+      describe(*nodes[0].engine);
+      describe(*nodes[1].engine);
       fail("round " + std::to_string(round) + ": connections are left");
     }
   }
