@@ -34,7 +34,8 @@ inline wire::LnetHeader header_of(wire::LnetCommand command, std::uint32_t paylo
 
 class EngineAndPeer : public testing::Test {
  protected:
-  EngineAndPeer() : fabric(network.world.fabric(network.hosts[0])), peer(network) {}
+  explicit EngineAndPeer(bool iwarp = false)
+      : network(1, true, iwarp), fabric(network.world.fabric(network.hosts[0])), peer(network) {}
   void start(const Settings& settings) {
     auto started = Engine::start(settings, *fabric, network.world.clock());
     ASSERT_TRUE(started) << started.error().message();
@@ -89,7 +90,7 @@ class EngineAndPeer : public testing::Test {
 
 class EnginePair : public testing::Test {
  protected:
-  explicit EnginePair(bool windows = true) : network(1, windows) {
+  explicit EnginePair(bool windows = true, bool iwarp = false) : network(1, windows, iwarp) {
     for (std::uint32_t i = 0; i < 2; ++i) {
       settings[i] = Network::settings(i);
       fabrics[i] = network.world.fabric(network.hosts[i]);

@@ -23,9 +23,10 @@ inline constexpr std::uint64_t kPeerStamp = 2000;
 
 /// Two hosts, 10.0.0.1 and 10.0.0.2, with a device each.
 struct Network {
-  explicit Network(std::uint64_t seed = 1, bool windows = true) : world(seed) {
+  explicit Network(std::uint64_t seed = 1, bool windows = true, bool iwarp = false) : world(seed) {
     sim::DeviceModel model;
     model.limits.windows_type_2 = windows;
+    model.limits.requester_speaks_first = iwarp;
     for (std::uint32_t i = 0; i < 2; ++i) {
       model.name = "sim" + std::to_string(i);
       hosts[i] = world.add_host("host" + std::to_string(i));

@@ -20,6 +20,10 @@ constexpr std::uint16_t kLowestFirstPort = 600;
 // A queue pair of less than two receives for each direction is of no use (section 7).
 constexpr std::uint16_t kLeastDepth = 2;
 
+// siw sends the reply to a request before it listens to what comes after it: a first message that
+// comes within these microseconds is looked at when the next one comes. So there is a next one.
+constexpr Duration kNudgeAfter = std::chrono::milliseconds(200);
+
 bool too_many_requests(const core::Error& error) {
   return error.error_number == ENOMEM || error.error_number == EINVAL;
 }
@@ -213,13 +217,20 @@ void Engine::Impl::opened(Connection& c) {
   peer.race_refusals = 0;
   deadlines_.cancel(peer.timer);
   deadlines_.cancel(c.timer);
-  if (settings_.keepalive > Duration{0}) {
+  c.first_look = c.requester_speaks_first();
+  if (c.first_look) {
+    arrange(c.timer, TimerKind::kConnection, &c,
+            now_ + (c.active ? kNudgeAfter : connect_timeout(settings_)));
+  } else if (settings_.keepalive > Duration{0}) {
     arrange(c.timer, TimerKind::kConnection, &c, now_ + settings_.keepalive);
   }
   tell(EngineEventKind::kConnected, peer.nid, CloseReason::kNone, {});
   replay_early(c);
   want_poll(c);
   pump(peer);
+  if (c.established() && c.owes_message()) {
+    want_send(c);
+  }
 }
 
 }  // namespace rdmaboot::engine

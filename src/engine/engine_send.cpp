@@ -102,7 +102,7 @@ void Engine::Impl::send_from(Connection& c) {
     c.turn = turn_;
     c.write_bytes_of_turn = 0;
   }
-  while (c.established()) {
+  while (c.established() && !c.waits_for_first_message()) {
     bool paid = false;
     Queue* from = next_to_send(c, paid);
     if (from == nullptr || !fits(c, *from->front())) {
@@ -139,8 +139,9 @@ Engine::Impl::Queue* Engine::Impl::next_to_send(Connection& c, bool& pays) {
   } else if (answer != nullptr) {
     return answer->invalidate || c.ledger->may_post(answer->toll) ? &c.answers : nullptr;
   }
-  const bool keepalive = settings_.keepalive > Duration{0} && batch_.empty() &&
-                         now_ - c.last_sent >= settings_.keepalive;
+  const bool silent =
+      settings_.keepalive > Duration{0} && now_ - c.last_sent >= settings_.keepalive;
+  const bool keepalive = batch_.empty() && (silent || c.owes_message());
   if (c.ledger->noop_due({held, !c.paying.empty()}, keepalive)) {
     if (c.requests_posted == c.limits.send_requests) {
       // Decided anew when there is room: credits that are owed travel with anything.
@@ -268,6 +269,7 @@ bool Engine::Impl::post_chain(Connection& c) {
     statistics_.windows_bound += message->binds ? 1U : 0U;
   }
   batch_.clear();
+  c.nudge = false;
   c.last_sent = now_;
   return true;
 }

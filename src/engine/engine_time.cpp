@@ -42,10 +42,25 @@ bool Engine::Impl::run_timers() {
   return any;
 }
 
-// The keepalive of an established connection; otherwise the stage took too long.
+// The keepalive of an established connection, or its first look at what came; otherwise the stage
+// took too long.
 void Engine::Impl::expired(Connection& c) {
   if (!c.established()) {
     apply(c, ConnectionEvent::kTimedOut);
+    return;
+  }
+  if (c.first_look) {
+    c.first_look = false;
+    if (c.waits_for_first_message()) {
+      // It failed on the peer's side, most likely, and nothing that is sent would show it.
+      fail(c, CloseReason::kConnectTimeout, "who asked for the connection says nothing");
+      return;
+    }
+    c.nudge = c.messages_received == 0;
+    want_send(c);
+    if (settings_.keepalive > Duration{0}) {
+      arrange(c.timer, TimerKind::kConnection, &c, now_ + settings_.keepalive);
+    }
     return;
   }
   const Duration due = c.last_sent + settings_.keepalive;

@@ -44,6 +44,9 @@ struct DeviceLimits {
   std::uint32_t completion_vectors = 1;
   bool windows_type_2 = false;    ///< memory windows that a remote key can be made and killed with
   bool relaxed_ordering = false;  ///< registration takes IBV_ACCESS_RELAXED_ORDERING
+  /// iWARP: who accepted a connection sends nothing before a message of who asked for it came
+  /// (RFC 5044, on how MPA starts). What comes with the reply all the same ends the connection.
+  bool requester_speaks_first = false;
 };
 
 /// Bits of what a region or a window may be used for. The engine never grants a remote read.

@@ -13,6 +13,7 @@
 //   3. otherwise a bounce buffer. With windows it has one, too. Without, its key is known to a peer
 //      when the transfer is over, so the buffer is set aside until its key is renewed (in batches,
 //      as pools of FMRs were flushed); the sink itself was never within a peer's reach.
+// What each way costs: docs/benchmarks/keys.md; why this order: docs/decisions/0013-engine.md.
 // A source needs no remote key: registered regions as they are, else 2 (for local access), else 3.
 
 #include <array>

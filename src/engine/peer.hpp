@@ -67,12 +67,25 @@ struct Connection {
   Duration last_sent{0};
   CloseReason reason = CloseReason::kNone;
   std::string detail;
+  bool first_look = false;  ///< iWARP: the timer is for the first message
+  bool nudge = false;       ///< another message is owed, to make the peer's device look
   bool after_data = false;  ///< data came while accepting: the manager was told
   std::uint64_t messages_sent = 0;
   std::uint64_t messages_received = 0;
   std::uint64_t bytes_written = 0;
 
   [[nodiscard]] bool established() const { return state == ConnectionState::kEstablished; }
+  [[nodiscard]] bool requester_speaks_first() const {
+    return memory->device().limits().requester_speaks_first;
+  }
+  /// Over iWARP, of a passive one: nothing may be sent yet.
+  [[nodiscard]] bool waits_for_first_message() const {
+    return !active && messages_received == 0 && requester_speaks_first();
+  }
+  /// Over iWARP, of an active one: the peer waits for a message, whatever it is.
+  [[nodiscard]] bool owes_message() const {
+    return active && (messages_sent == 0 || nudge) && requester_speaks_first();
+  }
   /// Another slice would not only wait in a queue here.
   [[nodiscard]] bool has_room() const {
     return established() && requests.size() + paying.size() < ledger->depth();

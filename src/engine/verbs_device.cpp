@@ -87,6 +87,7 @@ core::Result<void> VerbsDevice::set_up() {
     return core::fail("query", name_, error);
   }
   limits_ = device_limits(attributes, context()->num_comp_vectors);
+  limits_.requester_speaks_first = context()->device->transport_type == IBV_TRANSPORT_IWARP;
   pd_.reset(ibv_alloc_pd(context()));
   if (!pd_) {
     return core::fail("allocate a protection domain of", name_, errno);

@@ -12,6 +12,25 @@
 
 namespace rdmaboot::engine {
 
+/// What is left of a connection that ended while its port was down; see VerbsDevice::park().
+class Parked {
+ public:
+  Parked(CmId id, CompletionQueue queue) : queue_(std::move(queue)), id_(std::move(id)) {}
+  ~Parked() {
+    if (id_ && id_->qp != nullptr) {
+      rdma_destroy_qp(id_.get());
+    }
+  }
+  Parked(Parked&&) noexcept = default;
+  Parked(const Parked&) = delete;
+  Parked& operator=(const Parked&) = delete;
+  Parked& operator=(Parked&&) = delete;
+
+ private:
+  CompletionQueue queue_;  ///< of its queue pair, which goes first
+  CmId id_;
+};
+
 /// One device of librdmacm's, with a protection domain and a completion channel of ours.
 ///
 /// The ibv_context belongs to librdmacm, which closes it when the last id on the device is
@@ -47,12 +66,16 @@ class VerbsDevice final : public Device, public std::enable_shared_from_this<Ver
   }
   /// The kernel says so now: the event that told of it may be unread yet.
   [[nodiscard]] bool port_active(std::uint8_t port) const;
-  /// Keeps an id, without a queue pair, until a port is active again: destroying a connection's id
-  /// sends a message, and rxe's queue pair of the connection manager is in error for ever after
-  /// one that it could not send because its network device was down.
-  void park(CmId id) {
+  /// Keeps a connection's id, and its queue pair in the reset state, until a port is active again.
+  /// Destroying the id sends a message, and rxe's queue pair of the connection manager is in error
+  /// for ever after one that it could not send because its network device was down. Destroying the
+  /// queue pair waits, on rxe, until the network device has let go of its packets: one that is down
+  /// may keep them (virtio_net does). rxe gives up after 50 s and frees what they refer to; the
+  /// kernel dies when the device comes up and sends them (seen with 6.12).
+  void park(CmId id, CompletionQueue queue) {
+    Parked parked(std::move(id), std::move(queue));
     if (!removed_) {
-      parked_.push_back(std::move(id));
+      parked_.push_back(std::move(parked));
     }
   }
 
@@ -74,7 +97,7 @@ class VerbsDevice final : public Device, public std::enable_shared_from_this<Ver
   VerbsCore& core_;
   EndpointId anchor_id_;
   CmId anchor_;
-  std::vector<CmId> parked_;
+  std::vector<Parked> parked_;
   std::uint32_t serial_;
   ProtectionDomain pd_;
   CompletionChannel channel_;

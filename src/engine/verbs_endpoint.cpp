@@ -94,16 +94,18 @@ VerbsEndpoint::VerbsEndpoint(VerbsCore& core, EndpointId id, CmId cm)
 VerbsEndpoint::~VerbsEndpoint() {
   core_.endpoints.erase(id_);
   if (cm_->qp != nullptr) {
-    if (!windows_.empty()) {
+    const bool talks = may_talk();
+    if (!talks || !windows_.empty()) {
       // Nothing is bound or written any more; then the windows, which use the queue pair.
-      static_cast<void>(flush());
+      static_cast<void>(talks ? flush() : reset());
       for (VerbsWindow* window : windows_) {
         window->renew();
       }
     }
-    rdma_destroy_qp(cm_.get());
-    if (!may_talk()) {
-      device_->park(std::move(cm_));
+    if (talks) {
+      rdma_destroy_qp(cm_.get());
+    } else {
+      device_->park(std::move(cm_), std::move(queue_));
     }
   }
   // The completion queue, then the id, then (if nobody else has it) the device: members backwards.
@@ -253,13 +255,21 @@ core::Result<void> VerbsEndpoint::disconnect() {
 }
 
 core::Result<void> VerbsEndpoint::flush() {
+  return move_queue_pair(IBV_QPS_ERR, "flush the queues of");
+}
+
+core::Result<void> VerbsEndpoint::reset() {
+  return move_queue_pair(IBV_QPS_RESET, "reset the queues of");
+}
+
+core::Result<void> VerbsEndpoint::move_queue_pair(ibv_qp_state state, std::string_view attempt) {
   if (cm_->qp == nullptr) {
     return {};
   }
   ibv_qp_attr attributes{};
-  attributes.qp_state = IBV_QPS_ERR;
+  attributes.qp_state = state;
   if (const int error = ibv_modify_qp(cm_->qp, &attributes, IBV_QP_STATE); error != 0) {
-    return failed("flush the queues of", error);
+    return failed(attempt, error);
   }
   return {};
 }

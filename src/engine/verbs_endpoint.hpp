@@ -51,6 +51,9 @@ class VerbsEndpoint final : public Endpoint {
   void disconnected();
 
  private:
+  /// The adapter uses nothing of this connection any more when it returns, as after its end.
+  [[nodiscard]] core::Result<void> reset();
+  [[nodiscard]] core::Result<void> move_queue_pair(ibv_qp_state state, std::string_view attempt);
   [[nodiscard]] core::Result<void> failed(std::string_view attempt, int error) const;
   /// The connection manager may send something for this id; see VerbsDevice::park().
   [[nodiscard]] bool may_talk() const;

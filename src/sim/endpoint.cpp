@@ -46,6 +46,7 @@ SimEndpoint::SimEndpoint(WorldState& world, SimFabric& fabric, std::shared_ptr<S
                          const CmRequest& request)
     : SimEndpoint(world, fabric, device->state()->host) {
   state_ = State::kRequested;
+  passive_ = true;
   device_ = std::move(device);
   local_ = request.destination;
   remote_ = request.source;
@@ -198,6 +199,9 @@ core::Result<std::uint32_t> SimEndpoint::create_queue_pair(const engine::QueueLi
 core::Result<void> SimEndpoint::post(std::span<const engine::SendRequest> chain) {
   if (!queue_pair_ || !device_->works()) {
     return refuse("post to a queue pair of", queue_pair_ ? EIO : EINVAL);
+  }
+  if (passive_ && device_->limits().requester_speaks_first && !queue_pair_->heard()) {
+    world_.fault(host_, id_, Fault::kSpokeFirst);
   }
   return queue_pair_->post(chain);
 }

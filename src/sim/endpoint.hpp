@@ -118,6 +118,7 @@ class SimEndpoint final : public engine::Endpoint {
   engine::ConnectParameters parameters_;
   std::uint32_t gid_generation_ = 0;
   unsigned tries_ = 0;
+  bool passive_ = false;
   bool told_communication_ = false;
 };
 

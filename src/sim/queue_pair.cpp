@@ -409,6 +409,7 @@ QueuePair::Outcome QueuePair::arrive(EndpointId from, const SendRequest& request
   const Outcome outcome =
       request.kind == WorkKind::kSend ? arrive_message(payload) : arrive_write(request, payload);
   if (outcome == Outcome::kDone) {
+    heard_ = heard_ || request.kind == WorkKind::kSend;
     owner_.data_arrived();
   }
   return outcome;

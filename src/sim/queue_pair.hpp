@@ -36,6 +36,8 @@ class QueuePair {
   /// To the error state: what is posted comes back flushed, what is on the wire may still arrive.
   void fail() { fail(std::nullopt, engine::WorkStatus::kFlushed); }
   [[nodiscard]] bool failed() const { return phase_ == Phase::kError; }
+  /// A message has come.
+  [[nodiscard]] bool heard() const { return heard_; }
 
  private:
   enum class Phase : std::uint8_t { kInit, kReady, kError };
@@ -112,6 +114,7 @@ class QueuePair {
   std::deque<Entry> completions_;
   bool armed_ = false;
   bool overrun_ = false;
+  bool heard_ = false;
 };
 
 }  // namespace rdmaboot::sim

@@ -25,6 +25,8 @@ std::string_view to_string(Fault fault) {
       return "a write with a key that is dead or does not fit";
     case Fault::kOutlivedFabric:
       return "an object outlived its fabric";
+    case Fault::kSpokeFirst:
+      return "a send of who accepted, before anything came from who asked";
   }
   return "unknown";
 }

@@ -36,6 +36,7 @@ enum class Fault : std::uint8_t {
   kWindowMisuse,       ///< a bind or an invalidation that the device refuses
   kRefusedWrite,       ///< a write with a dead or wrong key: of the host that wrote
   kOutlivedFabric,     ///< an object outlived its fabric
+  kSpokeFirst,         ///< sent on a connection that it accepted, before it was spoken to (iWARP)
 };
 [[nodiscard]] std::string_view to_string(Fault fault);
 

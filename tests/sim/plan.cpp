@@ -195,6 +195,7 @@ Plan make_plan(std::uint64_t seed) {
       plan.hosts.begin(), plan.hosts.end(),
       [](const HostPlan& host) { return host.settings.versions == engine::Versions::kOnly1; });
   for (HostPlan& host : plan.hosts) {
+    host.limits.requester_speaks_first = seed % 4 == 0;  // of the whole network
     host.settings.max_fragments = old_peers ? 257 : host.settings.max_fragments;
   }
   plan.traffic_ends = milliseconds(1 + random.below(one_in(random, 3) ? 6000 : 300));

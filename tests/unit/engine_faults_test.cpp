@@ -104,6 +104,27 @@ TEST_F(EngineAndPeer, AMessageThatComesInsteadOfTheRtuEstablishesTheConnectionAn
   EXPECT_TRUE(network.recorder.faults.empty());
 }
 
+class IwarpAndPeer : public EngineAndPeer {
+ protected:
+  IwarpAndPeer() : EngineAndPeer(true) {}
+};
+
+TEST_F(IwarpAndPeer, WhoConnectsAndSaysNothingIsClosedInTheTimeOfAConnect) {
+  connect();
+  run(10s);
+  EXPECT_EQ(engine->statistics().connections, 1U);
+  run(3s);
+  EXPECT_EQ(engine->statistics().connections, 0U);
+  EXPECT_EQ(closed_for(), CloseReason::kConnectTimeout);
+}
+
+TEST_F(IwarpAndPeer, WhoConnectsAndSpeaksStays) {
+  connect();
+  peer.send(wire::Noop{});
+  run(20s);
+  EXPECT_EQ(engine->statistics().connections, 1U);
+}
+
 TEST_F(EngineAndPeer, APeerThatKnowsOnlyVersion1IsSpokenToInVersion1) {
   peer.old = true;
   peer.header.version = wire::Version::k1;

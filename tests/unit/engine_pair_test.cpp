@@ -134,6 +134,52 @@ TEST_F(EnginePair, SimultaneousConnectsLeaveNobodyWaitingUnderEveryMixOfRules) {
   }
 }
 
+/// Over iWARP who accepted a connection must not send before something came.
+class IwarpPair : public EnginePair {
+ protected:
+  IwarpPair() : EnginePair(false, true) {}
+  void TearDown() override { EXPECT_TRUE(network.recorder.faults.empty()); }
+  static void count_ok(void* context, const TransferResult& ended, const PingReply*) {
+    *static_cast<int*>(context) += ended.status == TransferStatus::kOk ? 1 : 0;
+  }
+};
+
+TEST_F(IwarpPair, WhoAcceptedKeepsSilentUntilItIsSpokenTo) {
+  for (int round = 0; round < 20; ++round) {
+    start();
+    int answered = 0;
+    ASSERT_TRUE(engines[0]->ping(Network::nid(1), {&count_ok, &answered}));
+    ASSERT_TRUE(engines[1]->ping(Network::nid(0), {&count_ok, &answered}));
+    run(2s);
+    EXPECT_EQ(answered, 2);
+    engines[0].reset();
+    engines[1].reset();
+  }
+}
+
+TEST_F(IwarpPair, WhoAskedSpeaksFirstAlsoWithNothingToSay) {
+  settings[0].connections_per_peer = 3;
+  settings[0].keepalive = Duration{0};
+  start();
+  int answered = 0;
+  ASSERT_TRUE(engines[0]->ping(Network::nid(1), {&count_ok, &answered}));
+  run(100ms);
+  EXPECT_EQ(answered, 1);
+  EXPECT_EQ(engines[0]->statistics().noops_sent, 2U);
+  // Once more, for a device that has not looked at the first; not where an answer came.
+  run(2s);
+  EXPECT_EQ(engines[0]->statistics().noops_sent, 4U);
+  // By turns over all three.
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(engines[1]->ping(Network::nid(0), {&count_ok, &answered}));
+  }
+  run(2s);
+  EXPECT_EQ(answered, 4);
+  for (const ConnectionInfo& c : engines[1]->peers().at(0).connections) {
+    EXPECT_GT(c.messages_sent, 0U);
+  }
+}
+
 TEST_F(EnginePair, SeveralConnectionsShareTheSlices) {
   settings[0].connections_per_peer = 3;
   start();

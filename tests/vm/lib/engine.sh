@@ -59,6 +59,14 @@ engine_through() {
     cat /tmp/stream
 }
 
+# engine_no_connection: no queue pair and no completion queue of our programs, one of which may still serve.
+engine_no_connection() {
+    local kind
+    for kind in qp cq; do
+        if rdma resource show "$kind" | grep -E 'engine_node|fabric_check'; then return 1; fi
+    done
+}
+
 # engine_nothing_left: no queue pair, completion queue, region, id or protection domain of our programs.
 engine_nothing_left() {
     local kind

@@ -4,6 +4,7 @@
 // What the programs that drive engines in a guest have in common: a loop over several engines, and
 // data that can be told from other data.
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -264,6 +265,13 @@ inline std::size_t resident_kib() {
   std::size_t resident = 0;
   file >> all >> resident;
   return resident * 4;
+}
+
+/// What malloc has given out in this process, KiB. Unlike resident memory it grows with a leak
+/// only.
+inline std::size_t heap_kib() {
+  const struct mallinfo2 heap = ::mallinfo2();
+  return (heap.uordblks + heap.hblkhd) / 1024;
 }
 
 using Words = std::span<char*>;

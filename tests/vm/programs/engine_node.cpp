@@ -23,6 +23,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kPatience = 60s;
+// KiB that a connection more or less, and what is made once, may cost at the moment of a look.
+constexpr std::size_t kHeapMargin = 64;
 
 Settings settings_of(const std::string& nid) {
   Settings settings;
@@ -286,13 +288,18 @@ int race(const core::Clock& clock, Words words) {
     nodes[closer].engine->close(nids[1 - closer]);
     if (!loop.until([&] { return connections(nodes[0]) == 0 && connections(nodes[1]) == 0; },
                     kPatience)) {
+      describe(*nodes[0].engine);
+      describe(*nodes[1].engine);
       fail("round " + std::to_string(round) + ": connections are left");
     }
   }
-  const Statistics& seen = nodes[0].engine->statistics();
+  const std::uint64_t first = nodes[0].engine->statistics().races_refused;
+  const std::uint64_t second = nodes[1].engine->statistics().races_refused;
+  if (first + second == 0) {
+    fail("no two requests met: it was no race");
+  }
   std::printf("ok: %d rounds, %lu and %lu races refused\n", rounds,
-              static_cast<unsigned long>(seen.races_refused),
-              static_cast<unsigned long>(nodes[1].engine->statistics().races_refused));
+              static_cast<unsigned long>(first), static_cast<unsigned long>(second));
   return 0;
 }
 
@@ -354,6 +361,7 @@ int random_traffic(const core::Clock& clock, Words words) {
   const auto begin = clock.now();
   const auto end = begin + seconds;
   std::size_t settled = 0;
+  std::size_t settled_heap = 0;
   unsigned rounds = 0;
   unsigned closes = 0;
   while (clock.now() < end) {
@@ -407,16 +415,24 @@ int random_traffic(const core::Clock& clock, Words words) {
     ++rounds;
     if (settled == 0 && clock.now() > begin + seconds / 3) {
       settled = resident_kib();
+      settled_heap = heap_kib();
     }
   }
   const std::size_t last = resident_kib();
-  std::printf("%u rounds, %u closes, resident %zu KiB after a third, %zu KiB at the end\n", rounds,
-              closes, settled, last);
+  const std::size_t last_heap = heap_kib();
+  std::printf(
+      "%u rounds, %u closes, resident %zu KiB after a third, %zu KiB at the end; in use %zu and "
+      "%zu "
+      "KiB\n",
+      rounds, closes, settled, last, settled_heap, last_heap);
   // The engine's bounce buffers (4 MiB) are touched one after the other in the first minute; after
   // that a leak of a few bytes a message would be seen.
   const std::size_t allowed = seconds >= 60s ? 512 : 5120;
   if (last > settled + allowed) {
     fail("memory grew");
+  }
+  if (last_heap > settled_heap + kHeapMargin) {
+    fail("more and more is in use");
   }
   if (engine.statistics().transfers != 0) {
     fail("transfers are left");

@@ -1,8 +1,9 @@
 #!/bin/bash
 # The connection engine on a real kernel, over soft-RoCE and soft-iWARP: what its seam relies on, messages of every kind
 # with all bytes compared, a device that goes during a transfer and comes back, both sides connecting at once; and
-# nothing is left of it all in the kernel. At length: engine-fabric, engine-node.
+# nothing is left of it all in the kernel. At length: engine-fabric, engine-node, engine-long; engine-two-guests.
 # images: debian12
+# also: debian13
 # variant: base
 # timeout: 200
 # payload: build/*/tests/vm/engine_node build/*/tests/vm/fabric_check

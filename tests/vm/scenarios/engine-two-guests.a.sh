@@ -1,7 +1,7 @@
 #!/bin/bash
-# Two engines in two guests, over soft-RoCE and soft-iWARP: every kind of message with all bytes compared, and a link
-# that goes during a transfer and comes back.
-# images: debian12 debian13
+# Two engines in two guests, over soft-RoCE and soft-iWARP: every kind of message with all bytes compared, a link and a
+# device that go during a transfer and come back; and nothing is left of it all in either kernel.
+# also: debian12 debian13
 # variant: base
 # timeout: 300
 # payload: build/*/tests/vm/engine_node
@@ -17,5 +17,6 @@ for type in rxe siw; do
     barrier "$type-serves" >/dev/null
     barrier "$type-done" "" 200 >/dev/null
     engine_stop
+    wait_for 20 engine_nothing_left
     link_del "${type}0"
 done

@@ -2,7 +2,7 @@
 # Engines in one guest, over soft-RoCE and soft-iWARP: every kind of message with all bytes compared, a peer that is
 # killed and comes back, 64 peers at once, both sides connecting at once 200 times, random traffic without a leak, and
 # a link that goes down and a device that goes during a transfer, and come back.
-# images: debian12 debian13
+# also: debian12 debian13
 # variant: base
 # timeout: 400
 # payload: build/*/tests/vm/engine_node
@@ -22,6 +22,7 @@ for type in rxe siw; do
     timeout 100 engine_node transfer "$b" "$a" 2M 1 3976 4K 64K 1M 2M
     mark "random traffic over $type"
     timeout 60 engine_node random "$b" "$a" 8 1 || fail "random traffic; the server: $(tail -n 20 /tmp/served)"
+    wait_for 20 engine_no_connection
     mark "the peer is killed and comes back"
     engine_through engine_kill serve "$b" "$a"
     mark "the link goes down during a transfer and comes up again"
