@@ -226,14 +226,14 @@ TEST(Metrics, AMapperThatDoesNotAnswerIsDown) {
   Told told;
   told.facts.snapshot = &told.snapshot;
   EXPECT_EQ(metrics_text(told.facts), "# no RDMA device\n");
-  told.facts.mapper_asked = true;
+  told.facts.daemons_asked = true;
   EXPECT_THAT(metrics_text(told.facts), HasSubstr("\nrdma_boot_mapper_up 0\n"));
 }
 
 TEST(Metrics, TheMapperTellsItsCountersAndNothingElse) {
   Told told;
   told.facts.snapshot = &told.snapshot;
-  told.facts.mapper_asked = true;
+  told.facts.daemons_asked = true;
   told.facts.mapper = nlohmann::json::parse(
       R"({"mappings":[{},{}],"counters":{"queries":3,"bad name":1,"text":"x","timed_out":-1}})");
   const std::string text = metrics_text(told.facts);
@@ -245,6 +245,53 @@ TEST(Metrics, TheMapperTellsItsCountersAndNothingElse) {
   EXPECT_THAT(text, Not(HasSubstr("timed_out")));
   told.facts.mapper = nlohmann::json::parse(R"({"mappings":3,"counters":[]})");
   EXPECT_THAT(Checker::problems(metrics_text(told.facts)), IsEmpty());
+}
+
+TEST(Metrics, AResponderThatDoesNotAnswerIsDown) {
+  Told told;
+  told.facts.snapshot = &told.snapshot;
+  told.facts.daemons_asked = true;
+  const std::string text = metrics_text(told.facts);
+  EXPECT_THAT(text, HasSubstr("\nrdma_boot_responder_up 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("responder_serving")));
+}
+
+TEST(Metrics, TheResponderTellsWhatItsEngineHasCounted) {
+  Told told;
+  told.facts.snapshot = &told.snapshot;
+  told.facts.daemons_asked = true;
+  told.facts.responder = nlohmann::json::parse(
+      R"({"nid":"10.0.0.1@o2ib","peers":[{"connections":[{},{}]},{"connections":[]}],
+          "counters":{"accepted":3,"refused":1,"bytes_written":4096,"memory_bytes":65536,
+                      "Bad":1,"messages_sent":-1}})");
+  const std::string text = metrics_text(told.facts);
+  EXPECT_THAT(Checker::problems(text), IsEmpty());
+  for (const char* const line :
+       {"\nrdma_boot_responder_up 1\n", "\nrdma_boot_responder_serving 1\n",
+        "\nrdma_boot_responder_peers 2\n", "\nrdma_boot_responder_connections 2\n",
+        "\nrdma_boot_responder_memory_bytes 65536\n",
+        "\nrdma_boot_responder_written_bytes_total 4096\n",
+        "\nrdma_boot_responder_events_total{event=\"accepted\"} 3\n",
+        "\nrdma_boot_responder_events_total{event=\"refused\"} 1\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  for (const char* const not_there : {"Bad", "messages_sent", "event=\"bytes", "event=\"mem"}) {
+    EXPECT_THAT(text, Not(HasSubstr(not_there)));
+  }
+}
+
+TEST(Metrics, AResponderWithoutAnEngineOrOfAnotherFormIsSurvived) {
+  Told told;
+  told.facts.snapshot = &told.snapshot;
+  told.facts.daemons_asked = true;
+  for (const char* const answer :
+       {R"({"nid":null,"device":null,"state":"waiting","peers":[],"counters":null})", "{}",
+        R"({"nid":3,"peers":[3,{"connections":7}],"counters":{"memory_bytes":"x"}})"}) {
+    told.facts.responder = nlohmann::json::parse(answer);
+    const std::string text = metrics_text(told.facts);
+    EXPECT_THAT(Checker::problems(text), IsEmpty()) << answer;
+    EXPECT_THAT(text, HasSubstr("\nrdma_boot_responder_serving 0\n")) << answer;
+  }
 }
 
 }  // namespace
