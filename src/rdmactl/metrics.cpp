@@ -166,12 +166,12 @@ void write_all_counters(Writer& out, const MetricsFacts& facts) {
   write_counters(out, facts, false, kBytesADataUnit, [&](const PortCounter& counter) {
     return !counter.hardware && counter.name == kSent;
   });
-  out.family("port_counter_total", "counter",
+  out.family("port_statistics_total", "counter",
              "Other counters of a port, by the kernel's names (counters in sysfs).");
   write_counters(out, facts, true, 1, [&](const PortCounter& counter) {
     return !counter.hardware && counter.name != kReceived && counter.name != kSent;
   });
-  out.family("port_hw_counter_total", "counter",
+  out.family("port_hw_statistics_total", "counter",
              "Counters that a driver has for a port (hw_counters in sysfs).");
   write_counters(out, facts, true, 1, [&](const PortCounter& counter) {
     return counter.hardware && counter.name != kLifespan;
