@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "device/readiness.hpp"
+#include "json_schema.hpp"
 #include "recorded_tree.hpp"
 #include "temporary_directory.hpp"
 #include "wait-online/config.hpp"
@@ -425,6 +426,7 @@ TEST(Report, JsonHasALineForEachPort) {
   const auto answer =
       nlohmann::json::parse(to_json(evaluate(wanted({"a", "b:2"}), snapshot, all_nodes_open()),
                                     Level::kPort, std::chrono::milliseconds(12)));
+  EXPECT_THAT(test::JsonSchema::of_documentation("wait").problems(answer), IsEmpty());
   EXPECT_EQ(answer.at("status"), "not yet");
   EXPECT_EQ(answer.at("level"), "port");
   EXPECT_EQ(answer.at("waited_ms"), 12);
