@@ -109,10 +109,10 @@ TEST(PeerQuestion, TheReasonIsThatOfThePing) {
   EXPECT_EQ(reason_of(0, "", "a warning"), std::nullopt);
   EXPECT_EQ(reason_of(2, R"j({"pings":[{"number":1,"why":"refused (nobody listens)"}]})j", ""),
             "refused (nobody listens)");
-EXPECT_EQ(reason_of(1, "", "rdmactl: a warning\nrdmactl: find a way to 10.0.0.1: no route\n"),
-          "find a way to 10.0.0.1: no route");
-EXPECT_EQ(reason_of(1, "", ""), "rdmactl ended with status 1");
-EXPECT_EQ(reason_of(-1, "", ""), "the question did not end by itself");
+  EXPECT_EQ(reason_of(1, "", "rdmactl: a warning\nrdmactl: find a way to 10.0.0.1: no route\n"),
+            "find a way to 10.0.0.1: no route");
+  EXPECT_EQ(reason_of(1, "", ""), "rdmactl ended with status 1");
+  EXPECT_EQ(reason_of(-1, "", ""), "the question did not end by itself");
 }
 
 TEST(PeerQuestion, WhateverIsSaidThereIsAReasonAndItIsPrintable) {
