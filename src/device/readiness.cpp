@@ -196,9 +196,11 @@ std::string_view name_of(Level level) {
     case Level::kPort:
       return "port";
     case Level::kAddress:
+      return "address";
+    case Level::kPath:
       break;
   }
-  return "address";
+  return "path";
 }
 
 std::string_view name_of(Readiness readiness) {

@@ -22,9 +22,10 @@ enum class Level : std::uint8_t {
   kChardev,  ///< uverbs, rdma_cm and, where the port has one, umad: the nodes exist and open
   kPort,     ///< logical state ACTIVE, physical state LinkUp
   kAddress,  ///< peers can address it: a GID (RoCE), LID and P_Key (InfiniBand), an IP (iWARP)
+  kPath,     ///< a peer has answered over it. judge() cannot know, rdma-wait-online(8) asks
 };
 
-/// "device", "chardev", "port" or "address".
+/// "device", "chardev", "port", "address" or "path".
 [[nodiscard]] std::string_view name_of(Level level);
 
 /// One IP address, or all that begin with the same bits.
@@ -43,7 +44,7 @@ struct AddressMatch {
 /// What is asked of a port.
 struct Demand {
   Level level = Level::kPort;
-  std::optional<AddressMatch> address;  ///< with kAddress: this one, not just any
+  std::optional<AddressMatch> address;  ///< from kAddress on: this one, not just any
 };
 
 /// What a snapshot does not hold, at the same moment.
@@ -72,7 +73,7 @@ struct Verdict {
   std::string missing;
 };
 
-/// Judges one port of one device. Total and pure.
+/// Judges one port of one device. Total and pure. At kPath the answer is that of kAddress.
 /// @param port nullptr: a device that has shown no port yet (ready at the levels kDevice and
 /// kChardev only)
 /// Broken are: a device with a fatal error, and a port of InfiniBand or Omni-Path whose physical

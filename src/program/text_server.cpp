@@ -41,15 +41,16 @@ core::Result<sockaddr_un> socket_address(const std::string& path) {
   return address;
 }
 
-TextServer::TextServer(sd_event* loop, std::function<std::string()> text)
-    : loop_(loop), text_(std::move(text)) {}
+TextServer::TextServer(sd_event* loop, std::function<std::string()> text, std::uint64_t patience)
+    : loop_(loop), text_(std::move(text)), patience_(patience) {}
 
 TextServer::~TextServer() = default;
 
 core::Result<std::unique_ptr<TextServer>> TextServer::listen(sd_event* loop,
                                                              const std::string& path,
-                                                             std::function<std::string()> text) {
-  auto server = std::unique_ptr<TextServer>(new TextServer(loop, std::move(text)));
+                                                             std::function<std::string()> text,
+                                                             std::uint64_t patience) {
+  auto server = std::unique_ptr<TextServer>(new TextServer(loop, std::move(text), patience));
   const auto address = socket_address(path);
   if (!address) {
     return tl::make_unexpected(address.error());
@@ -87,7 +88,7 @@ void TextServer::accept() {
   }
   reader->writable.reset(source);
   source = nullptr;
-  if (sd_event_add_time_relative(loop_, &source, CLOCK_MONOTONIC, kReaderPatience, 0, on_patience,
+  if (sd_event_add_time_relative(loop_, &source, CLOCK_MONOTONIC, patience_, 0, on_patience,
                                  reader.get()) < 0) {
     return;
   }

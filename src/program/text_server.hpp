@@ -4,6 +4,7 @@
 // What a running daemon tells, over a socket in /run: whoever connects gets one JSON object and the
 // end of the stream.
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -19,7 +20,7 @@ namespace rdmaboot::program {
 
 /// Most readers at once; further ones wait in the backlog.
 inline constexpr std::size_t kMostReaders = 4;
-/// A reader that takes nothing for so long is dropped (microseconds).
+/// A reader that has not taken all within so long is dropped (microseconds).
 inline constexpr std::uint64_t kReaderPatience = 5'000'000;
 
 /// The address of a socket in the file system. Errors: ENAMETOOLONG.
@@ -30,8 +31,10 @@ class TextServer {
  public:
   /// Listens at `path`, which is replaced. Errors: errno.
   /// @param text makes what a reader gets
+  /// @param patience with a reader, in microseconds
   [[nodiscard]] static core::Result<std::unique_ptr<TextServer>> listen(
-      sd_event* loop, const std::string& path, std::function<std::string()> text);
+      sd_event* loop, const std::string& path, std::function<std::string()> text,
+      std::uint64_t patience = kReaderPatience);
   ~TextServer();
   TextServer(const TextServer&) = delete;
   TextServer& operator=(const TextServer&) = delete;
@@ -39,7 +42,7 @@ class TextServer {
  private:
   using Source = core::UniqueHandle<sd_event_source, sd_event_source_disable_unref>;
   struct Reader;
-  TextServer(sd_event* loop, std::function<std::string()> text);
+  TextServer(sd_event* loop, std::function<std::string()> text, std::uint64_t patience);
   void accept();
   void drop(const Reader* reader);
   static int on_connection(sd_event_source* source, int fd, std::uint32_t events, void* user);
@@ -48,6 +51,7 @@ class TextServer {
 
   sd_event* loop_;
   std::function<std::string()> text_;
+  std::uint64_t patience_;
   core::UniqueFd fd_;
   Source source_;
   std::deque<std::unique_ptr<Reader>> readers_;

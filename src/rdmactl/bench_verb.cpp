@@ -117,7 +117,7 @@ void add_bench(CLI::App& program, Chosen& chosen) {
       ->type_name("SECONDS");
   verb->add_option("--timeout", options->timeout, "Give up a transfer after so long; 10")
       ->type_name("SECONDS");
-  add_client_options(*verb, options->client.from, options->client.port);
+  add_client_options(*verb, options->client);
   verb->add_flag("--json", options->json, "Print JSON (docs/schemas/bench.json)");
   verb->callback([options, &chosen] { chosen.action = [options] { return bench(*options); }; });
 }

@@ -28,6 +28,40 @@ const std::map<std::string, std::vector<std::string>, std::less<>>& words_of_oth
   return kWords;
 }
 
+/// Their options, and what the value of each is that has one; lint.completions compares them with
+/// the programs' own --help.
+struct OptionOfOther {
+  const char* name;
+  bool has_value = false;
+  std::vector<std::string> kinds;
+};
+const std::vector<OptionOfOther>& options_of_others(const std::string& verb) {
+  static const std::vector<OptionOfOther> kNone;
+  static const std::vector<OptionOfOther> kWait = {
+      {"--address", true, {}},
+      {"--any", false, {}},
+      {"--help", false, {}},
+      {"--json", false, {}},
+      {"--level", true, {"device", "chardev", "port", "address", "path"}},
+      {"--peer", true, {"PEER"}},
+      {"--quiet", false, {}},
+      {"--root", true, {}},
+      {"--timeout", true, {}},
+      {"--version", false, {}},
+  };
+  return verb == "wait" ? kWait : kNone;
+}
+
+/// What the value of that option is; null: it has none, or is not known.
+const std::vector<std::string>* value_of_other(const std::string& verb, std::string_view option) {
+  for (const OptionOfOther& known : options_of_others(verb)) {
+    if (known.has_value && known.name == option) {
+      return &known.kinds;
+    }
+  }
+  return nullptr;
+}
+
 bool is_tame(std::string_view name) {
   return !name.empty() && name.front() != '-' &&
          std::all_of(name.begin(), name.end(), [](unsigned char c) {
@@ -133,17 +167,20 @@ const CLI::App* verb_named(const CLI::App& app, const std::string& name) {
 struct Place {
   const CLI::App* app = nullptr;
   const CLI::Option* value_of = nullptr;
+  const std::vector<std::string>* kinds_of_value = nullptr;  ///< of an option of another program
   std::size_t positionals = 0;
 };
 
 Place place_after(const CLI::App& program, const std::vector<std::string>& words) {
-  Place place{&program, nullptr, 0};
+  Place place{&program, nullptr, nullptr, 0};
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
     const std::string& word = words[i];
-    if (place.value_of != nullptr) {
+    if (place.value_of != nullptr || place.kinds_of_value != nullptr) {
       place.value_of = nullptr;
+      place.kinds_of_value = nullptr;
     } else if (word.starts_with("-")) {
       place.value_of = wanting_value(*place.app, word);
+      place.kinds_of_value = value_of_other(place.app->get_name(), word);
     } else if (const CLI::App* const inner = verb_named(*place.app, word)) {
       place.app = inner;
     } else {
@@ -158,6 +195,9 @@ void add_options(const CLI::App& app, Names& names) {
     for (const std::string& name : option->get_lnames()) {
       names.insert("--" + name);
     }
+  }
+  for (const OptionOfOther& option : options_of_others(app.get_name())) {
+    names.insert(option.name);
   }
 }
 
@@ -194,6 +234,10 @@ std::vector<std::string> complete(const CLI::App& program, const std::vector<std
   Names names;
   if (place.value_of != nullptr) {
     add_kind(place.value_of->get_type_name(), *tree, root, names);
+  } else if (place.kinds_of_value != nullptr) {
+    for (const std::string& kind : *place.kinds_of_value) {
+      add_kind(kind, *tree, root, names);
+    }
   } else if (begun.starts_with("-")) {
     add_options(*place.app, options);
   } else {

@@ -166,12 +166,12 @@ void write_all_counters(Writer& out, const MetricsFacts& facts) {
   write_counters(out, facts, false, kBytesADataUnit, [&](const PortCounter& counter) {
     return !counter.hardware && counter.name == kSent;
   });
-  out.family("port_counter_total", "counter",
+  out.family("port_statistics_total", "counter",
              "Other counters of a port, by the kernel's names (counters in sysfs).");
   write_counters(out, facts, true, 1, [&](const PortCounter& counter) {
     return !counter.hardware && counter.name != kReceived && counter.name != kSent;
   });
-  out.family("port_hw_counter_total", "counter",
+  out.family("port_hw_statistics_total", "counter",
              "Counters that a driver has for a port (hw_counters in sysfs).");
   write_counters(out, facts, true, 1, [&](const PortCounter& counter) {
     return counter.hardware && counter.name != kLifespan;
@@ -196,10 +196,21 @@ bool is_metric_word(const std::string& name) {
                                       [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
 }
 
-void write_mapper(Writer& out, const MetricsFacts& facts) {
-  if (!facts.mapper_asked) {
+/// Counters of a daemon's answer, by their names. @param wanted which of them
+template <typename Wanted>
+void write_events(Writer& out, const nlohmann::json& answer, Wanted wanted) {
+  const nlohmann::json counters = answer.value("counters", nlohmann::json());
+  if (!counters.is_object()) {
     return;
   }
+  for (const auto& [name, value] : counters.items()) {
+    if (is_metric_word(name) && value.is_number_unsigned() && wanted(name)) {
+      out.sample({{"event", name}}, value.dump());
+    }
+  }
+}
+
+void write_mapper(Writer& out, const MetricsFacts& facts) {
   out.family("mapper_up", "gauge", "Whether the iWARP port mapper, iwpmd(8), answers.");
   out.sample({}, facts.mapper ? "1" : "0");
   if (!facts.mapper) {
@@ -210,17 +221,57 @@ void write_mapper(Writer& out, const MetricsFacts& facts) {
     out.family("mapper_mappings", "gauge", "Mappings in the table of the iWARP port mapper.");
     out.sample({}, number(mappings.size()));
   }
-  const nlohmann::json counters = facts.mapper->value("counters", nlohmann::json());
-  if (!counters.is_object()) {
-    return;
-  }
   out.family("mapper_events_total", "counter",
              "What the iWARP port mapper has counted since it started, see iwpmd(8).");
-  for (const auto& [name, value] : counters.items()) {
-    if (is_metric_word(name) && value.is_number_unsigned()) {
-      out.sample({{"event", name}}, number(value.get<std::uint64_t>()));
-    }
+  write_events(out, *facts.mapper, [](std::string_view) { return true; });
+}
+
+/// A member of the answer's counters, as a family of its own.
+void write_counter(Writer& out, const nlohmann::json& answer, const char* name) {
+  const nlohmann::json counters = answer.value("counters", nlohmann::json());
+  const nlohmann::json value =
+      counters.is_object() ? counters.value(name, nlohmann::json()) : nlohmann::json();
+  if (value.is_number_unsigned()) {
+    out.sample({}, value.dump());
   }
+}
+
+void write_responder(Writer& out, const MetricsFacts& facts) {
+  constexpr const char* kMemory = "memory_bytes";
+  constexpr const char* kWritten = "bytes_written";
+  out.family("responder_up", "gauge", "Whether rdma-responder(8) answers.");
+  out.sample({}, facts.responder ? "1" : "0");
+  if (!facts.responder) {
+    return;
+  }
+  const nlohmann::json& answer = *facts.responder;
+  const nlohmann::json nid = answer.value("nid", nlohmann::json());
+  out.family("responder_serving", "gauge",
+             "Whether the responder has found its RDMA port; otherwise it waits for it.");
+  out.sample({}, nid.is_string() ? "1" : "0");
+  const nlohmann::json peers = answer.value("peers", nlohmann::json());
+  if (peers.is_array()) {
+    std::uint64_t connections = 0;
+    for (const nlohmann::json& peer : peers) {
+      const nlohmann::json of_peer =
+          peer.is_object() ? peer.value("connections", nlohmann::json()) : nlohmann::json();
+      connections += of_peer.is_array() ? of_peer.size() : 0;
+    }
+    out.family("responder_peers", "gauge", "Peers that the responder's engine knows.");
+    out.sample({}, number(peers.size()));
+    out.family("responder_connections", "gauge", "RDMA connections that it has with them.");
+    out.sample({}, number(connections));
+  }
+  out.family("responder_memory_bytes", "gauge",
+             "Memory that the engine has registered for itself.");
+  write_counter(out, answer, kMemory);
+  out.family("responder_written_bytes_total", "counter",
+             "Data that the engine has written into the memory of peers by RDMA.");
+  write_counter(out, answer, kWritten);
+  out.family("responder_events_total", "counter",
+             "What the engine has counted since it began to serve, see rdma-responder(8).");
+  write_events(out, answer,
+               [&](std::string_view name) { return name != kMemory && name != kWritten; });
 }
 
 }  // namespace
@@ -232,7 +283,10 @@ std::string metrics_text(const MetricsFacts& facts) {
   write_readiness(out, facts);
   write_all_counters(out, facts);
   write_modules(out, facts);
-  write_mapper(out, facts);
+  if (facts.daemons_asked) {
+    write_mapper(out, facts);
+    write_responder(out, facts);
+  }
   std::string text = out.take();
   // An empty file would look as if it had not been written.
   return text.empty() ? "# no RDMA device\n" : text;

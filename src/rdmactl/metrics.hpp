@@ -25,8 +25,9 @@ struct MetricsFacts {
   std::vector<PortStatus> ports;                             ///< judge_ports() of that snapshot
   std::map<std::string, std::vector<PortCounter>> counters;  ///< by device
   std::vector<ModuleRun> modules;                            ///< the last run of each
-  bool mapper_asked = false;             ///< false: nothing is said of the mapper
+  bool daemons_asked = false;            ///< false: nothing is said of the mapper and the responder
   std::optional<nlohmann::json> mapper;  ///< what it answered
+  std::optional<nlohmann::json> responder;  ///< what it answered, of its engine
 };
 
 /// The families, each with HELP and TYPE, sorted as they are in the source; label values are made

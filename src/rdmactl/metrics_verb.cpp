@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,20 @@ void warn(const core::Error& error) {
   program::log(program::Level::kWarning, error.message());
 }
 
+/// What a daemon tells; nothing if it does not. One that does not run is no fault: most hosts need
+/// neither.
+std::optional<nlohmann::json> answer_of(const DaemonSocket& daemon) {
+  auto answer = ask_daemon(daemon);
+  if (answer) {
+    return std::move(*answer);
+  }
+  const int error = answer.error().error_number;
+  if (error != ENOENT && error != ECONNREFUSED) {
+    warn(answer.error());
+  }
+  return std::nullopt;
+}
+
 /// What only this machine can tell.
 void ask_this_machine(MetricsFacts& facts) {
   if (auto access = os::journal_access(); !access && access.error().error_number == EACCES) {
@@ -38,16 +53,9 @@ void ask_this_machine(MetricsFacts& facts) {
   } else {
     warn(entries.error());
   }
-  facts.mapper_asked = true;
-  auto answer = ask_daemon(mapper_socket());
-  if (answer) {
-    facts.mapper = std::move(*answer);
-    return;
-  }
-  const int error = answer.error().error_number;
-  if (error != ENOENT && error != ECONNREFUSED) {
-    warn(answer.error());  // a host without iWARP has no mapper, which is no fault
-  }
+  facts.daemons_asked = true;
+  facts.mapper = answer_of(mapper_socket());
+  facts.responder = answer_of(responder_socket());
 }
 
 core::Result<int> write_metrics(const Options& options) {

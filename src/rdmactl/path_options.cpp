@@ -3,12 +3,15 @@
 
 namespace rdmaboot::rdmactl {
 
-void add_client_options(CLI::App& verb, std::string& from, std::uint16_t& port) {
-  verb.add_option("--from", from, "Ask from this address of this host, not from that of the route")
+void add_client_options(CLI::App& verb, ClientOptions& options) {
+  verb.add_option("--from", options.from,
+                  "Ask from this address of this host, not from that of the route")
       ->type_name("ADDRESS");
-  verb.add_option("--port", port, "Where the peer listens; 987")
-      ->check(CLI::Range(1, 65535))
+  verb.add_option("--on", options.on, "Ask from an address of this device or port of this host")
       ->type_name("PORT");
+  verb.add_option("--port", options.port, "Where the peer listens; 987")
+      ->check(CLI::Range(1, 65535))
+      ->type_name("NUMBER");
 }
 
 core::Result<core::Microseconds> seconds(double value, std::string_view option) {

@@ -11,11 +11,12 @@
 
 #include "core/clock.hpp"
 #include "rdmaboot/result.hpp"
+#include "rdmactl/path/client.hpp"
 
 namespace rdmaboot::rdmactl {
 
-/// Adds --from and --port.
-void add_client_options(CLI::App& verb, std::string& from, std::uint16_t& port);
+/// Adds --from, --on and --port.
+void add_client_options(CLI::App& verb, ClientOptions& options);
 
 /// A time from the command line. Errors: none above 0, more than a day, naming the option.
 [[nodiscard]] core::Result<core::Microseconds> seconds(double value, std::string_view option);

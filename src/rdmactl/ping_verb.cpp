@@ -80,7 +80,7 @@ void add_ping(CLI::App& program, Chosen& chosen) {
       ->type_name("SECONDS");
   verb->add_option("--timeout", options->timeout, "Wait so long for each answer; 5")
       ->type_name("SECONDS");
-  add_client_options(*verb, options->client.from, options->client.port);
+  add_client_options(*verb, options->client);
   verb->add_flag("--json", options->json, "Print JSON (docs/schemas/ping.json)");
   verb->callback([options, &chosen] { chosen.action = [options] { return ping(*options); }; });
 }

@@ -36,12 +36,20 @@ json peer_json(const engine::PeerInfo& peer) {
 }
 
 json counters_json(const engine::Statistics& seen) {
-  return {
-      {"accepted", seen.accepts_established},      {"refused", seen.requests_refused},
-      {"closed", seen.connections_closed},         {"protocol_errors", seen.protocol_errors},
-      {"messages_sent", seen.messages_sent},       {"messages_received", seen.messages_received},
-      {"messages_dropped", seen.messages_dropped}, {"bytes_written", seen.bytes_written},
-      {"pings_answered", seen.pings_answered},     {"memory_bytes", seen.memory_bytes}};
+  return {{"accepted", seen.accepts_established},
+          {"refused", seen.requests_refused},
+          {"closed", seen.connections_closed},
+          {"protocol_errors", seen.protocol_errors},
+          {"messages_sent", seen.messages_sent},
+          {"messages_received", seen.messages_received},
+          {"messages_dropped", seen.messages_dropped},
+          {"bytes_written", seen.bytes_written},
+          {"transfers_completed", seen.transfers_completed},
+          {"transfers_failed", seen.transfers_failed},
+          {"transfers_timed_out", seen.transfers_timed_out},
+          {"failovers", seen.failovers},
+          {"pings_answered", seen.pings_answered},
+          {"memory_bytes", seen.memory_bytes}};
 }
 
 }  // namespace

@@ -49,6 +49,18 @@ void take_targets(std::string_view value, Settings& settings, std::vector<Error>
   }
 }
 
+void take_peers(std::string_view value, Settings& settings, std::vector<Error>& problems) {
+  const auto words = core::split(value, " \t,");
+  if (words.empty()) {
+    settings.peers.clear();
+  }
+  for (const std::string_view word : words) {
+    if (auto added = add_peer(word, settings.peers); !added) {
+      problems.push_back(std::move(added).error());
+    }
+  }
+}
+
 void take_entry(const core::IniEntry& entry, Settings& settings, std::vector<Error>& problems) {
   if (entry.section != "Wait") {
     problems.push_back(
@@ -62,11 +74,13 @@ void take_entry(const core::IniEntry& entry, Settings& settings, std::vector<Err
     take(parse_level(entry.value), settings.level, problems);
   } else if (entry.key == "Address") {
     take(device::AddressMatch::parse(entry.value), settings.address, problems);
+  } else if (entry.key == "Peers") {
+    take_peers(entry.value, settings, problems);
   } else if (entry.key == "Timeout") {
     take(parse_timeout(entry.value), settings.timeout, problems);
   } else {
     problems.push_back(core::fail("use key", "\"" + core::printable(entry.key) + "\"", 0,
-                                  "expected Targets, Require, Level, Address or Timeout")
+                                  "expected Targets, Require, Level, Address, Peers or Timeout")
                            .value());
   }
 }
@@ -74,19 +88,15 @@ void take_entry(const core::IniEntry& entry, Settings& settings, std::vector<Err
 }  // namespace
 
 core::Result<device::Level> parse_level(std::string_view text) {
-  for (const device::Level level : {device::Level::kDevice, device::Level::kChardev,
-                                    device::Level::kPort, device::Level::kAddress}) {
+  for (const device::Level level :
+       {device::Level::kDevice, device::Level::kChardev, device::Level::kPort,
+        device::Level::kAddress, device::Level::kPath}) {
     if (text == name_of(level)) {
       return level;
     }
   }
-  if (text == "path") {
-    return core::fail("read level", "\"path\"", 0,
-                      "this version does not try whether a peer answers; expected device, chardev, "
-                      "port or address");
-  }
   return core::fail("read level", "\"" + core::printable(text) + "\"", 0,
-                    "expected device, chardev, port or address");
+                    "expected device, chardev, port, address or path");
 }
 
 core::Result<std::chrono::seconds> parse_timeout(std::string_view text) {
@@ -129,7 +139,20 @@ Settings read_config(const std::string& root, std::vector<Error>& errors) {
   return settings;
 }
 
-Wanted settle(const Settings& first, const Settings& second) {
+core::Result<void> add_peer(std::string_view word, std::vector<std::string>& peers) {
+  auto peer = parse_peer(word);
+  if (!peer) {
+    return tl::make_unexpected(std::move(peer).error());
+  }
+  if (peers.size() >= kMostPeers) {
+    return core::fail("add peer", word, 0,
+                      "expected at most " + std::to_string(kMostPeers) + " peers");
+  }
+  peers.push_back(std::move(*peer));
+  return {};
+}
+
+core::Result<Wanted> settle(const Settings& first, const Settings& second) {
   Wanted wanted;
   wanted.targets = first.targets.empty() ? second.targets : first.targets;
   if (wanted.targets.empty()) {
@@ -138,11 +161,19 @@ Wanted settle(const Settings& first, const Settings& second) {
   wanted.one_is_enough =
       first.one_is_enough.value_or(first.targets.empty() && second.one_is_enough.value_or(false));
   wanted.demand.address = first.address ? first.address : second.address;
-  const device::Level fallback =
-      wanted.demand.address ? device::Level::kAddress : device::Level::kPort;
-  wanted.demand.level =
-      first.level ? *first.level
-                  : (first.address ? device::Level::kAddress : second.level.value_or(fallback));
+  wanted.peers = first.peers.empty() ? second.peers : first.peers;
+  const auto told_by = [](const Settings& settings) {
+    return settings.level            ? settings.level
+           : !settings.peers.empty() ? std::optional(device::Level::kPath)
+           : settings.address        ? std::optional(device::Level::kAddress)
+                                     : std::nullopt;
+  };
+  const auto level = told_by(first);
+  wanted.demand.level = level ? *level : told_by(second).value_or(device::Level::kPort);
+  if (wanted.demand.level == device::Level::kPath && wanted.peers.empty()) {
+    return core::fail("wait for level", "path", 0,
+                      "expected a peer to ask: --peer, or Peers= in wait-online.conf");
+  }
   return wanted;
 }
 

@@ -22,20 +22,23 @@ struct Settings {
   std::optional<bool> one_is_enough;
   std::optional<device::Level> level;
   std::optional<device::AddressMatch> address;
+  std::vector<std::string> peers;
   std::optional<std::chrono::seconds> timeout;  ///< 0: for ever
 };
 
-/// Parses "device", "chardev", "port" or "address". Errors: anything else; "path", which is not
-/// there yet.
+/// Parses "device", "chardev", "port", "address" or "path". Errors: anything else.
 [[nodiscard]] core::Result<device::Level> parse_level(std::string_view text);
+
+/// Adds a peer (path.hpp). Errors: no name of a peer; more than kMostPeers.
+[[nodiscard]] core::Result<void> add_peer(std::string_view word, std::vector<std::string>& peers);
 
 /// Parses seconds from 0 (for ever) to kLongestTimeout.
 [[nodiscard]] core::Result<std::chrono::seconds> parse_timeout(std::string_view text);
 
 /// Adds what one file says to `settings`; each wrong line is an Error that names `file` and the
 /// line, and the good ones still apply. Section [Wait]: Targets= (words separated by spaces; adds
-/// to those before, an empty one clears them), Require= (all, any), Level=, Address=, Timeout=.
-/// Total.
+/// to those before, an empty one clears them), Require= (all, any), Level=, Address=, Peers= (as
+/// Targets=), Timeout=. Total.
 void parse_config(std::string_view text, std::string_view file, Settings& settings,
                   std::vector<core::Error>& errors);
 
@@ -43,7 +46,8 @@ void parse_config(std::string_view text, std::string_view file, Settings& settin
 [[nodiscard]] Settings read_config(const std::string& root, std::vector<core::Error>& errors);
 
 /// `first` where it says something, otherwise `second`, otherwise the defaults: all, level port. An
-/// address without a level is one of level address.
-[[nodiscard]] Wanted settle(const Settings& first, const Settings& second);
+/// address without a level is one of level address, a peer one of level path.
+/// Errors: level path without a peer.
+[[nodiscard]] core::Result<Wanted> settle(const Settings& first, const Settings& second);
 
 }  // namespace rdmaboot::wait_online

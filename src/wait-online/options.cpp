@@ -15,8 +15,9 @@ constexpr const char* kHelp =
     "Waits until RDMA ports are ready, then ends.\n\n"
     "A target is DEVICE, DEVICE:PORT, netdev=NAME, pci=ADDRESS, all or any. Without one those of\n"
     "/etc/rdma/wait-online.conf are taken, and without these all ports that are there.\n\n"
-    "  --level=LEVEL      device, chardev, port (default) or address\n"
-    "  --address=IP[/N]   level address: this address, or one of this prefix\n"
+    "  --level=LEVEL      device, chardev, port (default), address or path\n"
+    "  --address=IP[/N]   from level address on: this address, or one of this prefix\n"
+    "  --peer=NID|HOST    level path: ask this peer over RDMA; of several one has to answer\n"
     "  --any              one ready port is enough\n"
     "  --timeout=SECONDS  give up after this long (default 120, 0 is never)\n"
     "  --json             print the result as one JSON object\n"
@@ -64,8 +65,11 @@ core::Result<Options> parse_options(int argc, char** argv) {
       argc, argv, "rdma-wait-online", kHelp,
       {valued("level", parse_level, options.settings.level),
        valued("address", device::AddressMatch::parse, options.settings.address),
-       valued("timeout", parse_timeout, options.settings.timeout), program::flag("any", any),
-       program::flag("json", options.json), program::flag("quiet", options.quiet),
+       {"peer", true, [&](const char* word) { return add_peer(word, options.settings.peers); }},
+       valued("timeout", parse_timeout, options.settings.timeout),
+       program::flag("any", any),
+       program::flag("json", options.json),
+       program::flag("quiet", options.quiet),
        program::text("root", options.root)});
   if (!words) {
     return tl::make_unexpected(words.error());
@@ -78,9 +82,13 @@ core::Result<Options> parse_options(int argc, char** argv) {
       return tl::make_unexpected(std::move(added).error());
     }
   }
-  if (options.settings.address &&
-      options.settings.level.value_or(device::Level::kAddress) != device::Level::kAddress) {
-    return core::fail("read option", "--address", 0, "expected together with --level=address");
+  const auto level = options.settings.level.value_or(device::Level::kPath);
+  if (options.settings.address && level < device::Level::kAddress) {
+    return core::fail("read option", "--address", 0,
+                      "expected together with --level=address or --level=path");
+  }
+  if (!options.settings.peers.empty() && level != device::Level::kPath) {
+    return core::fail("read option", "--peer", 0, "expected together with --level=path");
   }
   return options;
 }

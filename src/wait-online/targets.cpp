@@ -110,13 +110,19 @@ std::string_view nothing_there(const Target& target) {
 }
 
 void judge_device(const Target& target, const Device& device, const Wanted& wanted,
-                  const device::HostFacts& facts, std::vector<Line>& lines) {
+                  const device::HostFacts& facts, const Paths& paths, std::vector<Line>& lines) {
   bool any = false;
   for (const Port& port : device.ports) {
     if (names(target, port)) {
       any = true;
-      lines.push_back({target.text, device.name, port.number,
-                       device::judge(device, &port, facts, wanted.demand)});
+      Line line{target.text, device.name, port.number,
+                device::judge(device, &port, facts, wanted.demand)};
+      if (wanted.demand.level == device::Level::kPath &&
+          line.verdict.readiness == Readiness::kReady) {
+        line.wants_path = true;
+        line.verdict = verdict_of(paths, subject_of(line));
+      }
+      lines.push_back(std::move(line));
     }
   }
   if (any || target.kind == Kind::kNetdev) {
@@ -192,14 +198,14 @@ core::Result<Target> parse_target(std::string_view text) {
 }
 
 Evaluation evaluate(const Wanted& wanted, const device::Snapshot& snapshot,
-                    const device::HostFacts& facts) {
+                    const device::HostFacts& facts, const Paths& paths) {
   Evaluation evaluation;
   std::vector<Readiness> targets;
   for (const Target& target : wanted.targets) {
     std::vector<Line> lines;
     for (const Device& device : snapshot.devices) {
       if (names(target, device)) {
-        judge_device(target, device, wanted, facts, lines);
+        judge_device(target, device, wanted, facts, paths, lines);
       }
     }
     if (lines.empty()) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "device/readiness.hpp"
+#include "wait-online/path.hpp"
 
 namespace rdmaboot::wait_online {
 
@@ -41,6 +42,7 @@ struct Wanted {
   std::vector<Target> targets;  ///< not empty
   bool one_is_enough = false;   ///< one ready port of any target, not all of all
   device::Demand demand;
+  std::vector<std::string> peers;  ///< level path: an answer of one of them is enough
 };
 
 /// One port (or a target of which there is no port yet) and how it stands.
@@ -49,6 +51,7 @@ struct Line {
   std::string device;                      ///< empty: no such device
   std::optional<device::PortNumber> port;  ///< none: no such port
   device::Verdict verdict;
+  bool wants_path = false;  ///< it has every level below path, and path is wanted
 };
 
 struct Evaluation {
@@ -58,8 +61,9 @@ struct Evaluation {
 
 /// Judges everything that is wanted. A target that names nothing that is there is a line that is
 /// not ready: it is waited for, never dropped.
+/// @param paths level path: what is known of the ways from the ports
 [[nodiscard]] Evaluation evaluate(const Wanted& wanted, const device::Snapshot& snapshot,
-                                  const device::HostFacts& facts);
+                                  const device::HostFacts& facts, const Paths& paths = {});
 
 /// A line for a person, without the verdict: "mlx5_0:1", or the target's own text.
 [[nodiscard]] std::string subject_of(const Line& line);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <map>
@@ -29,6 +30,7 @@
 #include "program/log.hpp"
 #include "rdmaboot/device.hpp"
 #include "wait-online/glance.hpp"
+#include "wait-online/peer_question.hpp"
 #include "wait-online/report.hpp"
 #include "wait-online/targets.hpp"
 
@@ -74,7 +76,11 @@ std::string identity_of(const Device& device) {
 class Waiter {
  public:
   Waiter(const Options& options, Wanted wanted, std::chrono::seconds timeout)
-      : options_(options), wanted_(std::move(wanted)), timeout_(timeout), started_(clock_.now()) {}
+      : options_(options),
+        wanted_(std::move(wanted)),
+        timeout_(timeout),
+        started_(clock_.now()),
+        proof_(wanted_.peers) {}
 
   core::Result<int> run() {
     int status = prepare();
@@ -126,6 +132,13 @@ class Waiter {
       return status;
     }
     loop_.reset(raw);
+    // As sd_event_add_child(3) wants it.
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    if (::sigprocmask(SIG_BLOCK, &child, nullptr) != 0) {
+      return -errno;
+    }
     sd_event_source* source = nullptr;
     status = sd_event_add_time_relative(loop_.get(), &source, CLOCK_MONOTONIC, 0, 1, on_look, this);
     if (status < 0) {
@@ -247,7 +260,8 @@ class Waiter {
       told(error, Level::kWarning);
     }
     add_fatal_devices(*snapshot, facts);
-    evaluation_ = evaluate(wanted_, *snapshot, facts);
+    evaluation_ = evaluate(wanted_, *snapshot, facts, proof_.paths());
+    ask_peers();
     const bool new_source = attend(*snapshot, facts);
 
     const Microseconds now = clock_.now();
@@ -270,9 +284,40 @@ class Waiter {
       a_glance_will_do_ = true;
       look_by(now + kSafetyNet);
     }
+    // What is asked ends with a look.
+    if (const auto due = proof_.next_due(); due && !question_) {
+      a_glance_will_do_ = false;
+      look_by(std::max(*due, earliest_look_));
+    }
     if (broken_since_) {
       a_glance_will_do_ = false;
       look_by(std::max(*broken_since_ + kBrokenGrace, earliest_look_));
+    }
+  }
+
+  /// Level path: has the next port ask its next peer, one at a time.
+  void ask_peers() {
+    std::vector<std::string> ports;
+    for (const Line& line : evaluation_.lines) {
+      if (line.wants_path) {
+        ports.push_back(subject_of(line));
+      }
+    }
+    proof_.set_ports(ports);
+    const auto question = question_ ? std::nullopt : proof_.next(clock_.now());
+    if (!question) {
+      return;
+    }
+    auto asked = PeerQuestion::ask(loop_.get(), RDMABOOT_BIN "/rdmactl", *question,
+                                   [this, asks = *question](std::optional<std::string> why) {
+                                     question_.reset();
+                                     proof_.answered(asks, why, clock_.now());
+                                     changed();
+                                   });
+    if (asked) {
+      question_ = std::move(*asked);
+    } else {
+      proof_.answered(*question, asked.error().message(), clock_.now());
     }
   }
 
@@ -535,6 +580,8 @@ class Waiter {
   bool tried_rdma_notices_ = false;
   Loop loop_;
   Source look_again_;
+  PathProof proof_;
+  std::unique_ptr<PeerQuestion> question_;  ///< that is being asked
   std::vector<std::unique_ptr<os::UeventSource>> monitors_;
   std::vector<os::NetlinkNotices> notices_;
   std::map<std::string, std::unique_ptr<Listener>> listeners_;
@@ -546,7 +593,18 @@ core::Result<int> wait_until_ready(const Options& options) {
   std::vector<core::Error> errors;
   const Settings files = read_config(options.root, errors);
   const auto timeout = options.settings.timeout.value_or(files.timeout.value_or(kDefaultTimeout));
-  Waiter waiter(options, settle(options.settings, files), timeout);
+  auto wanted = settle(options.settings, files);
+  if (wanted && wanted->demand.level == device::Level::kPath && !options.root.empty()) {
+    wanted =
+        core::fail("wait for level", "path", 0, "expected without --root: nobody can be asked");
+  }
+  if (!wanted) {
+    for (const core::Error& error : errors) {
+      program::log(Level::kWarning, error.message());
+    }
+    return tl::make_unexpected(std::move(wanted).error());
+  }
+  Waiter waiter(options, std::move(*wanted), timeout);
   for (const core::Error& error : errors) {
     waiter.told(error, Level::kWarning);
   }

@@ -58,7 +58,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(!target->port || target->port->value > 0);
     settings.targets.push_back(std::move(*target));
   }
-  const wait_online::Wanted wanted = wait_online::settle(settings, {});
+  require(settings.peers.size() <= wait_online::kMostPeers);
+  const auto settled = wait_online::settle(settings, {});
+  if (!settled) {
+    require(settings.level == device::Level::kPath && settings.peers.empty());
+    return 0;
+  }
+  const wait_online::Wanted& wanted = *settled;
   require(!wanted.targets.empty());
   static const device::Snapshot snapshot = machine();
   const auto evaluation = wait_online::evaluate(wanted, snapshot, {});

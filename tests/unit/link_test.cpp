@@ -12,6 +12,7 @@
 
 #include "core/file.hpp"
 #include "device/declared_link.hpp"
+#include "json_schema.hpp"
 #include "link/options.hpp"
 #include "link/plan.hpp"
 #include "link/show.hpp"
@@ -488,6 +489,7 @@ TEST(Show, TextHasALineALinkAndJsonTheSame) {
   EXPECT_THAT(text, AllOf(HasSubstr("rxe0  rxe   eth0       made     rxe0.conf\n"),
                           HasSubstr("refused"), HasSubstr("CONFIG_RDMA_SIW")));
   const auto json = nlohmann::json::parse(as_json(steps));
+  EXPECT_THAT(test::JsonSchema::of_documentation("link").problems(json), IsEmpty());
   ASSERT_EQ(json.size(), 2U);
   EXPECT_EQ(json[0]["link"], "rxe0");
   EXPECT_EQ(json[0]["state"], "made");

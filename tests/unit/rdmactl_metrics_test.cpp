@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // link: rdmactl-views
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <regex>
@@ -65,6 +67,11 @@ class Checker {
       if (name_.ends_with("_total") != (part[2] == "counter")) {
         wrong("counters, and only they, end in _total", line);
       }
+      // promtool: "metric name should not include type".
+      static const std::regex kNamesType("(^|_)(counter|gauge|histogram|summary)(_|$)");
+      if (std::regex_search(name_, kNamesType)) {
+        wrong("the name includes a type", line);
+      }
       samples_ = 0;
     } else if (!line.starts_with("#")) {
       sample(line);
@@ -115,6 +122,20 @@ class Checker {
   int samples_ = 1;
 };
 
+/// For tests/lint/metrics, which shows the same texts to promtool.
+void save(const std::string& text) {
+  const char* const directory = std::getenv("RDMABOOT_METRICS_TO");
+  static int number = 0;
+  if (directory != nullptr) {
+    std::ofstream(directory + std::string("/text-") + std::to_string(++number)) << text;
+  }
+}
+
+void expect_well_formed(const std::string& text, const std::string& what = {}) {
+  EXPECT_THAT(Checker::problems(text), IsEmpty()) << what;
+  save(text);
+}
+
 struct Told {
   device::Snapshot snapshot;
   MetricsFacts facts;
@@ -145,7 +166,7 @@ TEST(Metrics, OfEveryRecordedMachineAreWellFormed) {
     const test::RecordedTree tree({machine});
     Told told;
     tell(tree, told);
-    EXPECT_THAT(Checker::problems(metrics_text(told.facts)), IsEmpty()) << machine;
+    expect_well_formed(metrics_text(told.facts), machine);
   }
 }
 
@@ -163,6 +184,9 @@ TEST(Metrics, CheckerSeesWhatIsWrong) {
   EXPECT_THAT(Checker::problems(head + "a_b 1\n" + head + "a_b{x=\"y\"} 1\n"), SizeIs(1));
   EXPECT_THAT(Checker::problems("# HELP a_b Text.\n# TYPE a_b counter\na_b 1\n"), SizeIs(1));
   EXPECT_THAT(Checker::problems("a_b 1\n"), Not(IsEmpty()));
+  EXPECT_THAT(Checker::problems(
+                  "# HELP a_counter_total T.\n# TYPE a_counter_total counter\na_counter_total 1\n"),
+              SizeIs(1));
 }
 
 TEST(Metrics, TellStateReadinessAndCountersOfAPort) {
@@ -177,15 +201,16 @@ TEST(Metrics, TellStateReadinessAndCountersOfAPort) {
   tree.write(port + "hw_counters/lifespan", "10\n");
   tell(tree, told);
   const std::string text = metrics_text(told.facts);
-  EXPECT_THAT(Checker::problems(text), IsEmpty());
+  expect_well_formed(text);
   for (const char* const line :
        {"rdma_boot_port_state_id{device=\"mlx5_0\",port=\"1\"} 4\n",
         "rdma_boot_port_rate_bytes_per_second{device=\"mlx5_0\",port=\"1\"} 25000000000\n",
         "rdma_boot_port_ready{device=\"mlx5_0\",port=\"1\",level=\"address\"} 1\n",
         "rdma_boot_port_broken{device=\"mlx5_0\",port=\"1\"} 0\n",
         "rdma_boot_port_received_bytes_total{device=\"mlx5_0\",port=\"1\"} 4000\n",
-        "rdma_boot_port_counter_total{device=\"mlx5_0\",port=\"1\",counter=\"symbol_error\"} 0\n",
-        "rdma_boot_port_hw_counter_total{device=\"mlx5_0\",port=\"1\",counter="
+        "rdma_boot_port_statistics_total{device=\"mlx5_0\",port=\"1\",counter=\"symbol_error\"} "
+        "0\n",
+        "rdma_boot_port_hw_statistics_total{device=\"mlx5_0\",port=\"1\",counter="
         "\"out_of_sequence\"} 7\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
@@ -199,7 +224,7 @@ TEST(Metrics, HostileTextStaysInsideItsLabel) {
   Told told;
   tell(tree, told);
   const std::string text = metrics_text(told.facts);
-  EXPECT_THAT(Checker::problems(text), IsEmpty());
+  expect_well_formed(text);
   EXPECT_THAT(text, HasSubstr("board_id=\"a\\\"} 1\\\\x0ax"));
 }
 
@@ -211,7 +236,7 @@ TEST(Metrics, ModulesHaveTheirLastRun) {
                    entry_about("ib_umad", "loaded", "2000003"), entry_about("x", "loaded", "soon"),
                    entry_about("", "loaded", "1")}));
   const std::string text = metrics_text(told.facts);
-  EXPECT_THAT(Checker::problems(text), IsEmpty());
+  expect_well_formed(text);
   EXPECT_THAT(text,
               HasSubstr("rdma_boot_module_load_result{module=\"ib_umad\",list=\"rdma\",result="
                         "\"loaded\"} 1\n"));
@@ -226,25 +251,72 @@ TEST(Metrics, AMapperThatDoesNotAnswerIsDown) {
   Told told;
   told.facts.snapshot = &told.snapshot;
   EXPECT_EQ(metrics_text(told.facts), "# no RDMA device\n");
-  told.facts.mapper_asked = true;
+  told.facts.daemons_asked = true;
   EXPECT_THAT(metrics_text(told.facts), HasSubstr("\nrdma_boot_mapper_up 0\n"));
 }
 
 TEST(Metrics, TheMapperTellsItsCountersAndNothingElse) {
   Told told;
   told.facts.snapshot = &told.snapshot;
-  told.facts.mapper_asked = true;
+  told.facts.daemons_asked = true;
   told.facts.mapper = nlohmann::json::parse(
       R"({"mappings":[{},{}],"counters":{"queries":3,"bad name":1,"text":"x","timed_out":-1}})");
   const std::string text = metrics_text(told.facts);
-  EXPECT_THAT(Checker::problems(text), IsEmpty());
+  expect_well_formed(text);
   EXPECT_THAT(text, HasSubstr("\nrdma_boot_mapper_up 1\n"));
   EXPECT_THAT(text, HasSubstr("\nrdma_boot_mapper_mappings 2\n"));
   EXPECT_THAT(text, HasSubstr("\nrdma_boot_mapper_events_total{event=\"queries\"} 3\n"));
   EXPECT_THAT(text, Not(HasSubstr("bad name")));
   EXPECT_THAT(text, Not(HasSubstr("timed_out")));
   told.facts.mapper = nlohmann::json::parse(R"({"mappings":3,"counters":[]})");
-  EXPECT_THAT(Checker::problems(metrics_text(told.facts)), IsEmpty());
+  expect_well_formed(metrics_text(told.facts));
+}
+
+TEST(Metrics, AResponderThatDoesNotAnswerIsDown) {
+  Told told;
+  told.facts.snapshot = &told.snapshot;
+  told.facts.daemons_asked = true;
+  const std::string text = metrics_text(told.facts);
+  EXPECT_THAT(text, HasSubstr("\nrdma_boot_responder_up 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("responder_serving")));
+}
+
+TEST(Metrics, TheResponderTellsWhatItsEngineHasCounted) {
+  Told told;
+  told.facts.snapshot = &told.snapshot;
+  told.facts.daemons_asked = true;
+  told.facts.responder = nlohmann::json::parse(
+      R"({"nid":"10.0.0.1@o2ib","peers":[{"connections":[{},{}]},{"connections":[]}],
+          "counters":{"accepted":3,"refused":1,"bytes_written":4096,"memory_bytes":65536,
+                      "Bad":1,"messages_sent":-1}})");
+  const std::string text = metrics_text(told.facts);
+  expect_well_formed(text);
+  for (const char* const line :
+       {"\nrdma_boot_responder_up 1\n", "\nrdma_boot_responder_serving 1\n",
+        "\nrdma_boot_responder_peers 2\n", "\nrdma_boot_responder_connections 2\n",
+        "\nrdma_boot_responder_memory_bytes 65536\n",
+        "\nrdma_boot_responder_written_bytes_total 4096\n",
+        "\nrdma_boot_responder_events_total{event=\"accepted\"} 3\n",
+        "\nrdma_boot_responder_events_total{event=\"refused\"} 1\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  for (const char* const not_there : {"Bad", "messages_sent", "event=\"bytes", "event=\"mem"}) {
+    EXPECT_THAT(text, Not(HasSubstr(not_there)));
+  }
+}
+
+TEST(Metrics, AResponderWithoutAnEngineOrOfAnotherFormIsSurvived) {
+  Told told;
+  told.facts.snapshot = &told.snapshot;
+  told.facts.daemons_asked = true;
+  for (const char* const answer :
+       {R"({"nid":null,"device":null,"state":"waiting","peers":[],"counters":null})", "{}",
+        R"({"nid":3,"peers":[3,{"connections":7}],"counters":{"memory_bytes":"x"}})"}) {
+    told.facts.responder = nlohmann::json::parse(answer);
+    const std::string text = metrics_text(told.facts);
+    expect_well_formed(text, answer);
+    EXPECT_THAT(text, HasSubstr("\nrdma_boot_responder_serving 0\n")) << answer;
+  }
 }
 
 }  // namespace

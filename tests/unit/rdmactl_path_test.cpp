@@ -18,8 +18,7 @@
 #include "rdmactl/path/ping.hpp"
 #include "rdmactl/peers.hpp"
 #include "responder/dump.hpp"
-#include "responder/service.hpp"
-#include "sim/world.hpp"
+#include "served_client.hpp"
 
 namespace rdmaboot::rdmactl {
 namespace {
@@ -33,42 +32,12 @@ using ::testing::Not;
 using ::testing::StartsWith;
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kServer = 0x0a000001;
-constexpr std::uint32_t kClient = 0x0a000002;
+using test::kClient;
+using test::kServer;
 
-/// Two hosts; the second one's time passes while the first one rests.
-class Path : public testing::Test, public Rest {
+class Path : public test::ServedClient {
  protected:
-  engine::Settings settings(std::uint32_t address) {
-    engine::Settings settings;
-    settings.nid = Nid::o2ib(address);
-    settings.incarnation = address;
-    return settings;
-  }
-  void serve(std::size_t buffer = kUsualSize) {
-    service_ =
-        *responder::Service::start(settings(kServer), buffer, *server_fabric_, world_.clock());
-  }
-  void start() {
-    engine::Settings own = settings(kClient);
-    own.listen_anywhere = true;
-    client_ = *Engine::start(own, *client_fabric_, world_.clock());
-  }
-  Session session() { return {*client_, world_.clock(), *this}; }
-
-  void rest(const Engine& engine, core::Microseconds until) override {
-    static_cast<void>(engine);
-    Engine* const server = service_ ? &service_->engine() : server_engine_;
-    if (server != nullptr && server->process()) {
-      return;
-    }
-    core::Microseconds next = std::min(until, world_.next_time().value_or(until));
-    if (server != nullptr) {
-      next = std::min(next, server->next_deadline().value_or(next));
-    }
-    world_.run_until(std::max(next, world_.clock().now() + 1us));
-  }
-
+  void serve(std::size_t buffer = kUsualSize) { ServedClient::serve(settings_of(kServer), buffer); }
   PingOptions options(unsigned count = 3) { return {Nid::o2ib(kServer), count, 10ms, 2s}; }
   BenchOptions small_bench() {
     BenchOptions wanted;
@@ -77,23 +46,6 @@ class Path : public testing::Test, public Rest {
     wanted.time = 5ms;
     wanted.timeout = 2s;
     return wanted;
-  }
-
-  sim::World world_{1};
-  sim::HostId server_ = world_.add_host("server");
-  sim::HostId client_host_ = world_.add_host("client");
-  std::unique_ptr<engine::Fabric> server_fabric_ = add(server_, kServer);
-  std::unique_ptr<engine::Fabric> client_fabric_ = add(client_host_, kClient);
-  std::unique_ptr<responder::Service> service_;
-  Engine* server_engine_ = nullptr;  ///< where there is no service
-  std::unique_ptr<Engine> client_;
-
- private:
-  std::unique_ptr<engine::Fabric> add(sim::HostId host, std::uint32_t address) {
-    sim::DeviceModel model;
-    model.name = "sim0";
-    world_.give_address(world_.add_device(host, model), address);
-    return world_.fabric(host);
   }
 };
 
@@ -162,7 +114,7 @@ TEST_F(Path, APeerThatComesBackIsAnsweredAgain) {
 TEST_F(Path, AnEngineThatListensAnywhereLeavesThePortToOthers) {
   start();
   const auto fabric = world_.fabric(client_host_);
-  engine::Settings other = settings(kClient);
+  engine::Settings other = settings_of(kClient);
   EXPECT_TRUE(Engine::start(other, *fabric, world_.clock()));
 }
 
@@ -193,7 +145,7 @@ TEST_F(Path, ABenchMeasuresAndComparesEveryByte) {
 
 TEST_F(Path, AByteThatIsWrongIsFoundAndNamed) {
   // A responder whose source has one byte that is not what it should be.
-  auto engine = *Engine::start(settings(kServer), *server_fabric_, world_.clock());
+  auto engine = *Engine::start(settings_of(kServer), *server_fabric_, world_.clock());
   std::vector<std::byte> memory(64U << 10U);
   for (std::size_t i = 0; i < memory.size(); ++i) {
     memory[i] = static_cast<std::byte>(i % 251);
@@ -220,7 +172,7 @@ TEST_F(Path, AByteThatIsWrongIsFoundAndNamed) {
 }
 
 TEST_F(Path, ABenchWithoutAResponderSaysWhatToLookAt) {
-  auto engine = *Engine::start(settings(kServer), *server_fabric_, world_.clock());
+  auto engine = *Engine::start(settings_of(kServer), *server_fabric_, world_.clock());
   server_engine_ = engine.get();
   Bench bench(small_bench());
   start();
@@ -361,6 +313,34 @@ TEST(PathAddress, TheRouteDecidesUnlessTheAdministratorDoes) {
                                                     port_with("rxe1", 0x0a010001)};
   EXPECT_EQ(choose_source(ports, 0x0a010002, std::nullopt, 0x0a010001).value().device, "rxe1");
   EXPECT_EQ(choose_source(ports, 0x0a010002, 0x0a000001, 0x0a010001).value().device, "rxe0");
+}
+
+TEST(PathAddress, ADeviceOrAPortOfItStandsForItsAddresses) {
+  std::vector<device::AddressedPort> ports = {
+      port_with("rxe0", 0x0a000001), port_with("rxe0", 0x0a000002), port_with("rxe1", 0x0a010001)};
+  for (device::AddressedPort& port : ports) {
+    port.port = device::PortNumber{1};
+  }
+  ports[1].port = device::PortNumber{2};
+  EXPECT_EQ(ports_on(ports, "rxe0").value().size(), 2U);
+  EXPECT_EQ(ports_on(ports, "rxe0:2").value().at(0).ipv4, 0x0a000002U);
+  for (const char* const none : {"rxe0:3", "rxe9", "", ":1"}) {
+    EXPECT_THAT(ports_on(ports, none).error().message(), HasSubstr("10.1.0.1 (rxe1)")) << none;
+  }
+  EXPECT_THAT(ports_on(ports, "rxe0:one").error().message(), HasSubstr("DEVICE:PORT"));
+}
+
+TEST(PathAddress, OnADeviceTheRouteDecidesWhereItCan) {
+  const std::vector<device::AddressedPort> ports = {port_with("rxe0", 0x0a000001),
+                                                    port_with("rxe0", 0x0a000002)};
+  const auto chosen = [&](std::uint32_t peer, std::optional<std::uint32_t> route) {
+    return choose_source(ports, peer, std::nullopt, route, true).value().ipv4;
+  };
+  EXPECT_EQ(chosen(0x0a000009, 0x0a000002), 0x0a000002U);
+  EXPECT_EQ(chosen(0x0a000009, 0x0a010001), 0x0a000001U) << "the route leads over another device";
+  EXPECT_EQ(chosen(0x0a000009, std::nullopt), 0x0a000001U);
+  EXPECT_EQ(chosen(0x0a000001, 0x0a000001), 0x0a000002U) << "of this host itself";
+  EXPECT_FALSE(choose_source({ports[0]}, 0x0a000001, std::nullopt, 0x0a000001, true));
 }
 
 TEST(PathAddress, WhatCannotBeAskedFromIsToldWithWhatThereIs) {

@@ -13,23 +13,21 @@
 
 #include "rdmaboot/engine/responder.hpp"
 #include "responder/policy.hpp"
-#include "responder/service.hpp"
-#include "sim/world.hpp"
+#include "served_client.hpp"
 
 namespace rdmaboot::responder {
 namespace {
 
-using engine::Engine;
 using engine::Nid;
 using engine::TransferResult;
 using engine::TransferStatus;
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kServer = 0x0a000001;
-constexpr std::uint32_t kClient = 0x0a000002;
+using test::kServer;
+
 constexpr std::size_t kBuffer = 64U << 10;
 
-class ResponderService : public testing::Test {
+class ResponderService : public test::ServedClient {
  protected:
   void serve(const std::string& lines) {
     SettingsRead read;
@@ -37,34 +35,13 @@ class ResponderService : public testing::Test {
     ASSERT_TRUE(read.errors.empty());
     device::AddressedPort where;
     where.ipv4 = kServer;
-    const auto settings = engine_settings(read.settings, where, 1);
-    auto started = Service::start(settings, kBuffer, *server_fabric_, world_.clock());
-    ASSERT_TRUE(started) << started.error().message();
-    service_ = std::move(*started);
-    engine::Settings own;
-    own.nid = Nid::o2ib(kClient);
-    own.incarnation = 2;
-    auto client = Engine::start(own, *client_fabric_, world_.clock());
-    ASSERT_TRUE(client) << client.error().message();
-    client_ = std::move(*client);
+    ServedClient::serve(engine_settings(read.settings, where, 1), kBuffer);
+    start();
   }
 
-  /// Everybody does what there is to do until `done`, for at most a minute of the network's time.
+  /// Until `done`, for at most a minute of the network's time.
   void run(const bool& done) {
-    const core::Microseconds end = world_.clock().now() + 60s;
-    while (!done && world_.clock().now() < end) {
-      const bool client_moved = client_->process();
-      const bool server_moved = service_->engine().process();
-      if (client_moved || server_moved) {
-        continue;
-      }
-      core::Microseconds next = world_.next_time().value_or(end);
-      for (const Engine* each : {client_.get(), &service_->engine()}) {
-        next = std::min(next, each->next_deadline().value_or(next));
-      }
-      world_.run_until(std::max(next, world_.clock().now() + 1us));
-    }
-    ASSERT_TRUE(done);
+    ASSERT_TRUE(session().run_until([&] { return done; }, world_.clock().now() + 60s));
   }
 
   struct Outcome {
@@ -112,22 +89,6 @@ class ResponderService : public testing::Test {
     EXPECT_TRUE(client_->ping(Nid::o2ib(kServer), when, 20s));
     run(answer.done);
     return answer.status;
-  }
-
-  sim::World world_{1};
-  sim::HostId server_ = world_.add_host("server");
-  sim::HostId client_host_ = world_.add_host("client");
-  std::unique_ptr<engine::Fabric> server_fabric_ = add(server_, kServer);
-  std::unique_ptr<engine::Fabric> client_fabric_ = add(client_host_, kClient);
-  std::unique_ptr<Service> service_;
-  std::unique_ptr<Engine> client_;
-
- private:
-  std::unique_ptr<engine::Fabric> add(sim::HostId host, std::uint32_t address) {
-    sim::DeviceModel model;
-    model.name = "sim0";
-    world_.give_address(world_.add_device(host, model), address);
-    return world_.fabric(host);
   }
 };
 

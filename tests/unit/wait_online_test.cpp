@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "device/readiness.hpp"
+#include "json_schema.hpp"
 #include "recorded_tree.hpp"
 #include "temporary_directory.hpp"
 #include "wait-online/config.hpp"
@@ -425,6 +426,7 @@ TEST(Report, JsonHasALineForEachPort) {
   const auto answer =
       nlohmann::json::parse(to_json(evaluate(wanted({"a", "b:2"}), snapshot, all_nodes_open()),
                                     Level::kPort, std::chrono::milliseconds(12)));
+  EXPECT_THAT(test::JsonSchema::of_documentation("wait").problems(answer), IsEmpty());
   EXPECT_EQ(answer.at("status"), "not yet");
   EXPECT_EQ(answer.at("level"), "port");
   EXPECT_EQ(answer.at("waited_ms"), 12);
@@ -456,13 +458,14 @@ TEST(Config, EveryKeyIsTaken) {
   Settings settings;
   std::vector<core::Error> errors;
   parse_config(
-      "[Wait]\nTargets=mlx5_0:1 mlx5_1:1\nTargets=netdev=eth0\nRequire=any\nLevel=chardev\n"
-      "Address=192.0.2.0/24\nTimeout=0\n",
+      "[Wait]\nTargets=mlx5_0:1 mlx5_1:1\nTargets=netdev=eth0\nRequire=any\nLevel=path\n"
+      "Address=192.0.2.0/24\nPeers=10.0.0.1@o2ib node7\nTimeout=0\n",
       "f", settings, errors);
   EXPECT_THAT(messages(errors), IsEmpty());
   EXPECT_THAT(settings.targets, SizeIs(3));
   EXPECT_EQ(settings.one_is_enough, true);
-  EXPECT_EQ(settings.level, Level::kChardev);
+  EXPECT_EQ(settings.level, Level::kPath);
+  EXPECT_THAT(settings.peers, ElementsAre("10.0.0.1@o2ib", "node7"));
   EXPECT_EQ(settings.address->text, "192.0.2.0/24");
   EXPECT_EQ(settings.timeout, std::chrono::seconds(0));
 }
@@ -471,17 +474,19 @@ TEST(Config, WrongLinesAreNamedAndGoodOnesStillApply) {
   Settings settings;
   std::vector<core::Error> errors;
   parse_config(
-      "Targets=a\n[Wait]\nTargets=mlx5_0:0 mlx5_1\nAims=b\nLevel=path\nTimeout=1h\n"
-      "Require=some\nAddress=fe80::1\nnonsense\n[Other]\nTimeout=3\n",
+      "Targets=a\n[Wait]\nTargets=mlx5_0:0 mlx5_1\nAims=b\nLevel=way\nTimeout=1h\n"
+      "Require=some\nAddress=fe80::1\nnonsense\n[Other]\nTimeout=3\n"
+      "[Wait]\nPeers=-rf 10.0.0.1@o2ib/x\n",
       "/etc/f", settings, errors);
   EXPECT_THAT(
       messages(errors),
       ::testing::UnorderedElementsAre(
           HasSubstr("/etc/f:1: use section"), HasSubstr("/etc/f:3: read target \"mlx5_0:0\""),
-          HasSubstr("/etc/f:4: use key \"Aims\""), HasSubstr("/etc/f:5: read level \"path\""),
+          HasSubstr("/etc/f:4: use key \"Aims\""), HasSubstr("/etc/f:5: read level \"way\""),
           HasSubstr("/etc/f:6: read time-out"), HasSubstr("/etc/f:7: read \"some\""),
           HasSubstr("/etc/f:8: read address"), HasSubstr("line 9 of /etc/f"),
-          HasSubstr("/etc/f:11: use section [Other]")))
+          HasSubstr("/etc/f:11: use section [Other]"), HasSubstr("/etc/f:13: read peer \"-rf\""),
+          HasSubstr("/etc/f:13: read peer \"10.0.0.1@o2ib/x\"")))
       << "each names file and line";
   EXPECT_THAT(errors,
               ::testing::Each(::testing::Property(&core::Error::message, HasSubstr("expected"))));
@@ -520,23 +525,76 @@ TEST(Config, AFileThatIsTooLargeOrNoFileIsAnErrorAndTheRestApplies) {
 TEST(Config, TheCommandLineWins) {
   Settings line;
   Settings file;
-  Wanted none = settle(line, file);
+  Wanted none = settle(line, file).value();
   EXPECT_EQ(none.targets.at(0).kind, Target::Kind::kAll);
   EXPECT_EQ(none.demand.level, Level::kPort);
   file.targets = {target("a"), target("b")};
   file.one_is_enough = true;
   file.level = Level::kDevice;
-  EXPECT_TRUE(settle(line, file).one_is_enough);
+  EXPECT_TRUE(settle(line, file)->one_is_enough);
   line.targets = {target("c")};
-  EXPECT_EQ(settle(line, file).targets.at(0).name, "c");
-  EXPECT_FALSE(settle(line, file).one_is_enough) << "that was said of the list in the file";
-  EXPECT_EQ(settle(line, file).demand.level, Level::kDevice);
+  EXPECT_EQ(settle(line, file)->targets.at(0).name, "c");
+  EXPECT_FALSE(settle(line, file)->one_is_enough) << "that was said of the list in the file";
+  EXPECT_EQ(settle(line, file)->demand.level, Level::kDevice);
   line.address = AddressMatch::parse("192.0.2.1").value();
-  EXPECT_EQ(settle(line, file).demand.level, Level::kAddress);
+  EXPECT_EQ(settle(line, file)->demand.level, Level::kAddress);
   file.level.reset();
   file.address = line.address;
   line.address.reset();
-  EXPECT_EQ(settle(line, file).demand.level, Level::kAddress);
+  EXPECT_EQ(settle(line, file)->demand.level, Level::kAddress);
+}
+
+TEST(Config, APeerAsksForLevelPathAndLevelPathForAPeer) {
+  Settings line;
+  Settings file;
+  file.address = AddressMatch::parse("192.0.2.1").value();
+  file.peers = {"10.0.0.1@o2ib"};
+  EXPECT_EQ(settle(line, file)->demand.level, Level::kPath);
+  EXPECT_THAT(settle(line, file)->peers, ElementsAre("10.0.0.1@o2ib"));
+  line.level = Level::kPort;
+  EXPECT_EQ(settle(line, file)->demand.level, Level::kPort) << "the command line wants less";
+  line.level.reset();
+  line.peers = {"node7"};
+  EXPECT_THAT(settle(line, file)->peers, ElementsAre("node7")) << "not both";
+  line.peers.clear();
+  line.level = Level::kPath;
+  file.peers.clear();
+  const auto nobody = settle(line, file);
+  ASSERT_FALSE(nobody);
+  EXPECT_THAT(nobody.error().message(), HasSubstr("Peers= in wait-online.conf"));
+}
+
+TEST(Config, PeersAreBoundedAndAnEmptyValueClearsThem) {
+  Settings settings;
+  std::vector<core::Error> errors;
+  std::string many = "[Wait]\nPeers=a b\nPeers=\nPeers=";
+  for (std::size_t i = 0; i <= kMostPeers; ++i) {
+    many += "p" + std::to_string(i) + " ";
+  }
+  parse_config(many, "f", settings, errors);
+  EXPECT_THAT(settings.peers, SizeIs(kMostPeers));
+  EXPECT_EQ(settings.peers.front(), "p0");
+  EXPECT_THAT(messages(errors), ElementsAre(HasSubstr("f:4: add peer")));
+}
+
+TEST(Evaluate, APortIsAskedFromOnceItHasEveryLowerLevel) {
+  Snapshot snapshot = snapshot_of({device_of("a", Protocol::kRoce, 2)});
+  snapshot.devices[0].ports[1].state = PortState::kDown;
+  const Wanted all = wanted({"a"}, Level::kPath);
+  Paths paths;
+  const Evaluation first = evaluate(all, snapshot, all_nodes_open(), paths);
+  ASSERT_THAT(first.lines, SizeIs(2));
+  EXPECT_TRUE(first.lines[0].wants_path);
+  EXPECT_EQ(describe(first.lines[0]), "a:1: not yet: no peer was asked yet");
+  EXPECT_FALSE(first.lines[1].wants_path);
+  EXPECT_THAT(describe(first.lines[1]), HasSubstr("port DOWN"));
+  snapshot.devices[0].ports[1].state = PortState::kActive;
+  paths["a:1"].proven = true;
+  EXPECT_EQ(evaluate(all, snapshot, all_nodes_open(), paths).readiness, Readiness::kNotYet);
+  paths["a:2"].proven = true;
+  EXPECT_EQ(evaluate(all, snapshot, all_nodes_open(), paths).readiness, Readiness::kReady);
+  EXPECT_EQ(evaluate(wanted({"a"}, Level::kAddress), snapshot, all_nodes_open()).readiness,
+            Readiness::kReady);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rdmactl/path/address.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 
@@ -48,11 +49,44 @@ core::Result<PeerName> parse_peer(std::string_view text) {
   return name;
 }
 
+core::Result<std::vector<device::AddressedPort>> ports_on(
+    const std::vector<device::AddressedPort>& ports, std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  const std::string_view name = text.substr(0, colon);
+  std::optional<device::PortNumber> number;
+  if (colon != std::string_view::npos) {
+    const auto parsed = device::PortNumber::parse(text.substr(colon + 1));
+    if (!parsed) {
+      return core::fail("read port", "\"" + core::printable(text) + "\"", 0,
+                        "expected DEVICE or DEVICE:PORT");
+    }
+    number = *parsed;
+  }
+  std::vector<device::AddressedPort> found;
+  for (const device::AddressedPort& port : ports) {
+    if (port.device == name && (!number || port.port == *number)) {
+      found.push_back(port);
+    }
+  }
+  if (found.empty()) {
+    return core::fail("find an IPv4 address on", core::printable(text), ENODEV,
+                      what_there_is(ports));
+  }
+  return found;
+}
+
 core::Result<device::AddressedPort> choose_source(const std::vector<device::AddressedPort>& ports,
                                                   std::uint32_t peer,
                                                   std::optional<std::uint32_t> from,
-                                                  std::optional<std::uint32_t> route) {
-  const auto source = from ? from : route;
+                                                  std::optional<std::uint32_t> route,
+                                                  bool any_will_do) {
+  auto source = from ? from : route;
+  if (any_will_do && !from &&
+      (!route || *route == peer || !device::find_addressed_port(ports, {}, route))) {
+    const auto other = std::find_if(ports.begin(), ports.end(),
+                                    [&](const auto& port) { return port.ipv4 != peer; });
+    source = other != ports.end() ? std::optional(other->ipv4) : source;
+  }
   if (!source) {
     return core::fail("find a way to", text_of(peer), ENETUNREACH, what_there_is(ports));
   }

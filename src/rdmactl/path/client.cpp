@@ -8,8 +8,10 @@
 #include <utility>
 
 #include <arpa/inet.h>
+#include <linux/capability.h>
 #include <netdb.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,7 +67,8 @@ std::optional<std::uint32_t> route_source(std::uint32_t peer) {
 }
 
 core::Result<device::AddressedPort> find_source(std::uint32_t peer,
-                                                std::optional<std::uint32_t> from) {
+                                                std::optional<std::uint32_t> from,
+                                                const std::string& on) {
   // Verbs would open every device; the address is in the GID table of the kernel as well.
   const auto snapshot = device::take_snapshot({.root = {}, .verbs = false, .pkeys = false});
   if (!snapshot) {
@@ -81,8 +84,12 @@ core::Result<device::AddressedPort> find_source(std::uint32_t peer,
       addresses.push_back({address.netdev, *ipv4});
     }
   }
-  return choose_source(device::addressed_ports(*snapshot, addresses), peer, from,
-                       route_source(peer));
+  const auto ports = device::addressed_ports(*snapshot, addresses);
+  if (on.empty()) {
+    return choose_source(ports, peer, from, route_source(peer));
+  }
+  return ports_on(ports, on).and_then(
+      [&](const auto& some) { return choose_source(some, peer, from, route_source(peer), true); });
 }
 
 engine::Settings settings_of(const ClientOptions& options, engine::Nid self) {
@@ -92,7 +99,9 @@ engine::Settings settings_of(const ClientOptions& options, engine::Nid self) {
   settings.listen_anywhere = true;
   settings.incarnation = engine::incarnation_now();
   // Peers that want a privileged port are told so by their refusal.
-  settings.use_privileged_port = ::geteuid() == 0;
+  // Root in a sandbox may not have one.
+  settings.use_privileged_port =
+      ::geteuid() == 0 && ::prctl(PR_CAPBSET_READ, CAP_NET_BIND_SERVICE, 0, 0, 0) == 1;
   // One peer, and messages and bounce buffers alone: what is transferred is registered.
   settings.max_memory = 16U << 20U;
   settings.reconnect_longest = std::chrono::seconds(1);
@@ -126,7 +135,7 @@ core::Result<std::unique_ptr<Client>> Client::open(engine::Nid peer, const Clien
     }
     from = own->ipv4();
   }
-  const auto port = find_source(peer.ipv4(), from);
+  const auto port = find_source(peer.ipv4(), from, options.on);
   if (!port) {
     return tl::make_unexpected(port.error());
   }

@@ -17,6 +17,7 @@ namespace rdmaboot::rdmactl {
 
 struct ClientOptions {
   std::string from;          ///< an address of this host; empty: that of the route
+  std::string on;            ///< a device or a port of it to ask from; empty: any
   std::uint16_t port = 987;  ///< where the peer listens
 };
 

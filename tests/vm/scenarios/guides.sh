@@ -67,6 +67,7 @@ rdmactl ping 10.9.0.1
 rdmactl bench 10.9.0.1
 rdmactl peers
 rdmactl ping --count 1 --timeout 2 --json 10.9.0.1
+rdma-wait-online --timeout=10 --peer=10.9.0.1
 
 mark "from systemd-modules-load"
 loose
