@@ -4,7 +4,7 @@
 # a link that goes down and a device that goes during a transfer, and come back.
 # also: debian12 debian13
 # variant: base
-# timeout: 400
+# timeout: 1200
 # payload: build/*/tests/vm/engine_node
 . /vmtest/lib/assert.sh
 . /vmtest/lib/engine.sh
@@ -19,7 +19,7 @@ for type in rxe siw; do
 
     mark "all kinds of messages over $type"
     serve
-    timeout 100 engine_node transfer "$b" "$a" 2M 1 3976 4K 64K 1M 2M
+    timeout 200 engine_node transfer "$b" "$a" 2M 1 3976 4K 64K 1M 2M
     mark "random traffic over $type"
     timeout 60 engine_node random "$b" "$a" 8 1 || fail "random traffic; the server: $(tail -n 20 /tmp/served)"
     wait_for 20 engine_no_connection
@@ -34,7 +34,7 @@ for type in rxe siw; do
     engine_stop
 
     mark "both connect at once"
-    timeout 100 engine_node race "$a" "$b" 200
+    timeout 400 engine_node race "$a" "$b" 200
     wait_for 20 engine_nothing_left
     del
 done
