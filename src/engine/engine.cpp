@@ -167,7 +167,6 @@ bool Engine::Impl::close(Nid nid) {
 
 bool Engine::Impl::process() {
   enter();
-  ++turn_;
   bool any = false;
   more_events_ = true;
   for (unsigned i = 0; i < kEventsOfRound; ++i) {
@@ -193,11 +192,6 @@ bool Engine::Impl::process() {
     }
     to_poll_.push_back(*c);
     any = poll(*c) || any;
-    if (c->put_off) {
-      c->put_off = false;
-      any = true;
-      want_send(*c);
-    }
     send_all();
   }
   any = run_timers() || any;

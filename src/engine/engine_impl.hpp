@@ -30,10 +30,13 @@ namespace rdmaboot::engine {
 inline constexpr std::size_t kPollBatch = 16;
 /// Messages posted with one doorbell, at most.
 inline constexpr std::size_t kMessagesOfChain = 16;
-/// When so many bytes of writes were posted on a connection, further ones wait until it was polled:
-/// what they answer is seen in between, and new requests go out between them instead of behind all
-/// of them. Adapters that work a post off before it returns (rxe) would be idle otherwise.
-inline constexpr std::uint64_t kWriteBytesOfTurn = 256U << 10;
+/// While so many bytes of writes of a connection are posted and not completed, further ones wait,
+/// so that a new request is behind two long messages at most and its answer is here before they
+/// end: the send queue works in order. Twice the longest message, so that the adapter always has
+/// one.
+inline constexpr std::uint64_t kMostWriteBytesPosted = 2U << 20;
+/// A chain with so many bytes of writes gets no more of them: its completion makes room for others.
+inline constexpr std::uint64_t kWriteBytesOfChain = 256U << 10;
 /// What a peer may have asked for on one connection and not been given yet: twice what the highest
 /// `peer_credits` of a kernel (255) lets it have under way. A peer that keeps the credits of the
 /// answers back, and goes on asking, would have them pile up here.
@@ -320,12 +323,12 @@ class Engine::Impl {
   std::uint32_t half_open_ = 0;
   bool stopping_ = false;
   bool more_events_ = false;
-  std::uint64_t turn_ = 0;  ///< of process()
 
   std::vector<Taken> taken_;  ///< receives of the batch, to be posted again
   std::vector<ReceiveRequest> receive_chain_;
   std::vector<SendRequest> chain_;  ///< of one connection, while send_from() runs; else scratch
   std::size_t chain_used_ = 0;
+  std::uint64_t write_bytes_of_chain_ = 0;
   std::vector<Outgoing*> batch_;  ///< the messages in the chain
   std::vector<Segment> pieces_;
   std::vector<Delivery> deliveries_;

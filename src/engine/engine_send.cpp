@@ -98,10 +98,6 @@ void Engine::Impl::send_all() {
 // go now goes in one chain, with one doorbell and one completion.
 void Engine::Impl::send_from(Connection& c) {
   bool moved = false;
-  if (c.turn != turn_) {
-    c.turn = turn_;
-    c.write_bytes_of_turn = 0;
-  }
   while (c.established() && !c.waits_for_first_message()) {
     bool paid = false;
     Queue* from = next_to_send(c, paid);
@@ -132,11 +128,8 @@ Engine::Impl::Queue* Engine::Impl::next_to_send(Connection& c, bool& pays) {
   }
   const Outgoing* answer = c.answers.front();
   const bool held =
-      answer != nullptr && answer->write_bytes > 0 && c.write_bytes_of_turn >= kWriteBytesOfTurn;
-  if (held) {
-    c.put_off = true;
-    want_poll(c);
-  } else if (answer != nullptr) {
+      answer != nullptr && answer->write_bytes > 0 && c.write_bytes_posted >= kMostWriteBytesPosted;
+  if (answer != nullptr && !held) {
     return answer->invalidate || c.ledger->may_post(answer->toll) ? &c.answers : nullptr;
   }
   const bool silent =
@@ -161,6 +154,7 @@ Engine::Impl::Queue* Engine::Impl::next_to_send(Connection& c, bool& pays) {
 bool Engine::Impl::fits(const Connection& c, const Outgoing& message) const {
   return c.requests_posted + message.requests <= c.limits.send_requests &&
          batch_.size() < kMessagesOfChain &&
+         (message.write_bytes == 0 || write_bytes_of_chain_ < kWriteBytesOfChain) &&
          (batch_.empty() || chain_used_ + message.requests <= chain_.size());
 }
 
@@ -180,7 +174,8 @@ void Engine::Impl::append(Connection& c, Outgoing& message, Queue& from) {
   c.posted.push_back(message);
   batch_.push_back(&message);
   c.requests_posted += message.requests;
-  c.write_bytes_of_turn += message.write_bytes;
+  c.write_bytes_posted += message.write_bytes;
+  write_bytes_of_chain_ += message.write_bytes;
 }
 
 std::size_t Engine::Impl::build(Connection& c, const Outgoing& message,
@@ -239,6 +234,7 @@ bool Engine::Impl::post_chain(Connection& c) {
   chain_[chain_used_ - 1].signaled = true;
   const auto posted = c.endpoint->post(std::span<const SendRequest>(chain_).first(chain_used_));
   chain_used_ = 0;
+  write_bytes_of_chain_ = 0;
   if (!posted) {
     // Backwards, so that the ledger is as it was. What was posted all the same comes back flushed,
     // under names that nobody has any more.
@@ -247,6 +243,7 @@ bool Engine::Impl::post_chain(Connection& c) {
       c.posted.remove(message);
       c.answers.push_front(message);
       c.requests_posted -= message.requests;
+      c.write_bytes_posted -= message.write_bytes;
       if (!message.invalidate) {
         c.ledger->undo_post(message.toll, message.given);
       }
@@ -292,6 +289,7 @@ void Engine::Impl::send_completed(Connection& c, const Completion& completion) {
     const bool last = static_cast<std::uint32_t>(message->handle) == index;
     c.posted.remove(*message);
     c.requests_posted -= message->requests;
+    c.write_bytes_posted -= message->write_bytes;
     if (succeeded) {
       retire(c, *message);
     } else {

@@ -54,11 +54,9 @@ struct Connection {
   List<Outgoing, &Outgoing::queue> answers;
   List<Outgoing, &Outgoing::queue> posted;
   List<Exchange, &Exchange::on_connection> exchanges;
-  unsigned asked = 0;       ///< of them those that the peer asked for
-  bool to_be_sent = false;  ///< in the engine's list of those with something to post
-  std::uint64_t turn = 0;   ///< of the engine, in which it posted last
-  std::uint64_t write_bytes_of_turn = 0;
-  bool put_off = false;  ///< writes wait for the next turn
+  unsigned asked = 0;                    ///< of them those that the peer asked for
+  bool to_be_sent = false;               ///< in the engine's list of those with something to post
+  std::uint64_t write_bytes_posted = 0;  ///< in the send queue
   Link<Connection> send_link;
   Link<Connection> poll_link;
 
