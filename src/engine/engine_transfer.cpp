@@ -306,6 +306,14 @@ void Engine::Impl::slice_ended(Transfer& t, const Exchange& x) {
     t.peer->waiting.remove(t);
     return;
   }
+  const bool closed = stopping_ || x.connection->reason == CloseReason::kAsked;
+  if (!t.all_cut && t.status == TransferStatus::kOk && closed) {
+    // What waited for this peer was failed before its connections were; this joins it.
+    t.peer->waiting.remove(t);
+    t.status = stopping_ ? TransferStatus::kStopped : TransferStatus::kClosed;
+    t.reached = std::min(t.reached, t.cut_bytes);
+    return;
+  }
   if (!t.all_cut && t.status == TransferStatus::kOk && !decltype(t.peer->waiting)::contains(t)) {
     t.peer->waiting.push_back(t);
     if (t.deadline == Duration{0}) {

@@ -295,6 +295,10 @@ const engine::ConnectionInfo* only_connection(const std::vector<engine::PeerInfo
   return nullptr;
 }
 
+/// Both ends of a connection are made within this time, unless its messages are lost again and
+/// again.
+constexpr Microseconds kMostAgeApart = std::chrono::milliseconds(500);
+
 /// What is wrong with what one side has and the other owes; empty if nothing is.
 std::string compare_ledgers(const engine::ConnectionInfo& here, const engine::ConnectionInfo& there,
                             bool at_rest) {
@@ -329,9 +333,11 @@ std::string Run::check_credits(bool at_rest) const {
       const auto* here = i == j ? nullptr : only_connection(all[i], address_of(j));
       const auto* there = i == j ? nullptr : only_connection(all[j], address_of(i));
       // Two that do not belong together may stand for a moment while others go: their depths, who
-      // connected, or the messages that one received and the other never sent tell.
+      // connected, their ages, or the messages that one received and the other never sent tell.
       if (here == nullptr || there == nullptr || here->queue_depth != there->queue_depth ||
-          here->active == there->active || here->messages_received > there->messages_sent ||
+          here->active == there->active ||
+          std::max(here->age, there->age) - std::min(here->age, there->age) > kMostAgeApart ||
+          here->messages_received > there->messages_sent ||
           there->messages_received > here->messages_sent) {
         continue;
       }

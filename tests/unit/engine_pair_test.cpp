@@ -230,6 +230,61 @@ TEST_F(EnginePair, StopCompletesEveryTransferOnce) {
   EXPECT_EQ(ended, 10);
 }
 
+/// An engine that is stopped, or told to close the peer, so long after the beginning of a GET of
+/// four slices with one exchange at once. @return how often it completed, and with what
+std::pair<int, TransferStatus> cut_off_after(Duration time, bool stop) {
+  struct Ended {
+    int times = 0;
+    TransferStatus status{};
+  } ended;
+  Network network;
+  std::array<std::unique_ptr<Fabric>, 2> fabrics;
+  std::array<std::unique_ptr<Engine>, 2> engines;
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    Settings settings = Network::settings(i);
+    settings.pipeline = 1;
+    fabrics[i] = network.world.fabric(network.hosts[i]);
+    engines[i] = *Engine::start(settings, *fabrics[i], network.world.clock());
+  }
+  std::vector<std::byte> memory(4U << 20);
+  const iovec all{memory.data(), memory.size()};
+  ExposeOptions options;
+  options.portal = kPortal;
+  options.match_bits = kBits;
+  EXPECT_TRUE(engines[1]->expose({&all, 1}, options));
+  std::vector<std::byte> sink(4U << 20);
+  const iovec range{sink.data(), sink.size()};
+  const WhenDone done{[](void* context, const TransferResult& result) {
+                        auto* told = static_cast<Ended*>(context);
+                        ++told->times;
+                        told->status = result.status;
+                      },
+                      &ended};
+  EXPECT_TRUE(engines[0]->get(Network::nid(1), {&range, 1}, GetOptions{kPortal, kBits}, done));
+  network.run(time, *engines[0], *engines[1]);
+  if (stop) {
+    engines[0]->stop();
+  } else {
+    engines[0]->close(Network::nid(1));
+    network.run(5s, *engines[0], *engines[1]);
+  }
+  return {ended.times, ended.status};
+}
+
+TEST(EngineCutOff, ATransferBetweenTwoSlicesEndsToo) {
+  int amid = 0;
+  for (Duration time = 100us; time < 1ms; time += 1us) {
+    const auto [stopped, status] = cut_off_after(time, true);
+    EXPECT_EQ(stopped, 1) << "stopped after " << time.count() << " us";
+    EXPECT_TRUE(status == TransferStatus::kStopped || status == TransferStatus::kOk);
+    amid += status == TransferStatus::kStopped ? 1 : 0;
+    const auto [closed, reason] = cut_off_after(time, false);
+    EXPECT_EQ(closed, 1) << "closed after " << time.count() << " us";
+    EXPECT_TRUE(reason == TransferStatus::kClosed || reason == TransferStatus::kOk);
+  }
+  EXPECT_GT(amid, 10);
+}
+
 TEST_F(EnginePair, ADeviceThatComesBackIsUsedAfterAProbe) {
   start();
   ASSERT_TRUE(engines[0]->ping(Network::nid(1), {}));
