@@ -309,7 +309,7 @@ class Waiter {
       return;
     }
     auto asked = PeerQuestion::ask(loop_.get(), RDMABOOT_BIN "/rdmactl", *question,
-                                   [this, asks = *question](std::optional<std::string> why) {
+                                   [this, asks = *question](const std::optional<std::string>& why) {
                                      question_.reset();
                                      proof_.answered(asks, why, clock_.now());
                                      changed();
