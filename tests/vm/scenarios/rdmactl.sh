@@ -3,7 +3,7 @@
 # on 80 columns and on 200; all JSON parses; bytes really move; what a device says about itself cannot control a terminal.
 # images: debian12
 # also: debian13
-# timeout: 240
+# timeout: 300
 # cmdline: systemd.wants=rxe-early.service systemd.wants=siw-early.service
 . /vmtest/lib/assert.sh
 
