@@ -175,7 +175,8 @@ TEST_F(IwarpPair, WhoAskedSpeaksFirstAlsoWithNothingToSay) {
   }
   run(2s);
   EXPECT_EQ(answered, 4);
-  for (const ConnectionInfo& c : engines[1]->peers().at(0).connections) {
+  const auto peers = engines[1]->peers();
+  for (const ConnectionInfo& c : peers.at(0).connections) {
     EXPECT_GT(c.messages_sent, 0U);
   }
 }
