@@ -238,6 +238,8 @@ std::pair<int, TransferStatus> cut_off_after(Duration time, bool stop) {
     int times = 0;
     TransferStatus status{};
   } ended;
+  std::vector<std::byte> memory(4U << 20);
+  std::vector<std::byte> sink(4U << 20);
   Network network;
   std::array<std::unique_ptr<Fabric>, 2> fabrics;
   std::array<std::unique_ptr<Engine>, 2> engines;
@@ -247,13 +249,11 @@ std::pair<int, TransferStatus> cut_off_after(Duration time, bool stop) {
     fabrics[i] = network.world.fabric(network.hosts[i]);
     engines[i] = *Engine::start(settings, *fabrics[i], network.world.clock());
   }
-  std::vector<std::byte> memory(4U << 20);
   const iovec all{memory.data(), memory.size()};
   ExposeOptions options;
   options.portal = kPortal;
   options.match_bits = kBits;
   EXPECT_TRUE(engines[1]->expose({&all, 1}, options));
-  std::vector<std::byte> sink(4U << 20);
   const iovec range{sink.data(), sink.size()};
   const WhenDone done{[](void* context, const TransferResult& result) {
                         auto* told = static_cast<Ended*>(context);
