@@ -2,9 +2,6 @@
 """The connection engine: bandwidth, latency and connection set-up against perftest and cmtime on the same soft-RoCE
 device, and what a message and an idle connection cost without a network."""
 
-import pathlib
-import shutil
-
 from . import report, stats
 from .guests import Guests, Variant
 from .native import build, micro
@@ -35,9 +32,7 @@ def measure(options):
     costs, _ = micro("engine_bench", 1 if options.smoke else RUNS)
     program = build("engine_peer")
     with Guests("engine", options) as guests:
-        tree = pathlib.Path(guests.scratch) / "files"
-        (tree / "usr/local/bin").mkdir(parents=True)
-        shutil.copy2(program, tree / "usr/local/bin/engine_peer")
+        tree = guests.tree_with(program)
         raw = guests.boot("pair", Variant("base", tree=tree), {"runs": runs}, SECONDS_BEFORE + runs * SECONDS_A_RUN)
     values = raw["values"]
     figures, rows = {}, []

@@ -109,6 +109,13 @@ class Guests:
         self.held.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
+    def tree_with(self, program):
+        """A directory for Variant.tree, with a program of this machine in /usr/local/bin."""
+        tree = pathlib.Path(self.scratch) / "files"
+        (tree / "usr/local/bin").mkdir(parents=True)
+        shutil.copy2(program, tree / "usr/local/bin")
+        return tree
+
     def image(self, variant):
         """The image of a Variant, built when it is not cached, and kept while we run."""
         key = (variant.image, variant.packages)

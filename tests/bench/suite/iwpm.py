@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The iWARP port mapper: ours and rdma-core's, taking turns."""
 
-import pathlib
-import shutil
-
 from . import report, stats
 from .guests import Guests, Variant
 from .native import build
@@ -53,9 +50,7 @@ def measure(options):
     load = build("mapper_load")
     boots = {who: [] for who in WHO}
     with Guests("iwpm", options) as guests:
-        tree = pathlib.Path(guests.scratch) / "files"
-        (tree / "usr/local/bin").mkdir(parents=True)
-        shutil.copy2(load, tree / "usr/local/bin/mapper_load")
+        tree = guests.tree_with(load)
         for number in range(runs):
             for who in WHO if number % 2 == 0 else reversed(WHO):
                 arguments = {"who": who, "smoke": int(options.smoke)}

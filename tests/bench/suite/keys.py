@@ -2,9 +2,6 @@
 """What the key of a sink costs: a window, a registration for one transfer, a copy; by size, over soft-RoCE and soft-iWARP.
 The engine's policy (src/engine/memory.hpp) rests on it."""
 
-import pathlib
-import shutil
-
 from . import report, stats
 from .guests import Guests, Variant
 from .native import build
@@ -62,8 +59,6 @@ def measure(options):
     runs = 1 if options.smoke else options.runs or RUNS
     program = build("engine_keys")
     with Guests("keys", options) as guests:
-        tree = pathlib.Path(guests.scratch) / "files"
-        (tree / "usr/local/bin").mkdir(parents=True)
-        shutil.copy2(program, tree / "usr/local/bin/engine_keys")
+        tree = guests.tree_with(program)
         raw = guests.boot("pair", Variant("base", tree=tree), {"runs": runs}, SECONDS_BEFORE + runs * SECONDS_A_RUN)
     return present(raw, options.image, runs)
