@@ -183,7 +183,7 @@ void Engine::Impl::bury(Connection& c) {
   for (const MessageBuffer& buffer : c.receives) {
     c.memory->give_buffer(buffer);
   }
-  for (auto* queue : {&c.requests, &c.paying, &c.answers, &c.posted}) {
+  for (auto* queue : {&c.requests, &c.paying, &c.answers, &c.writing, &c.posted}) {
     while (Outgoing* message = queue->pop_front()) {
       discard(c, *message);
     }

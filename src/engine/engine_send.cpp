@@ -74,7 +74,7 @@ void Engine::Impl::queue(Connection& c, Outgoing& message) {
       c.paying.push_back(message);
       break;
     default:
-      c.answers.push_back(message);
+      (message.write_bytes > 0 ? c.writing : c.answers).push_back(message);
       break;
   }
   want_send(c);
@@ -94,8 +94,8 @@ void Engine::Impl::send_all() {
   }
 }
 
-// Answers first, then a NOOP, then what pays; each first come, first served (section 6). What may
-// go now goes in one chain, with one doorbell and one completion.
+// Answers first, those with data last of them, then a NOOP, then what pays; each first come, first
+// served (section 6). What may go now goes in one chain, with one doorbell and one completion.
 void Engine::Impl::send_from(Connection& c) {
   bool moved = false;
   while (c.established() && !c.waits_for_first_message()) {
@@ -126,11 +126,10 @@ Engine::Impl::Queue* Engine::Impl::next_to_send(Connection& c, bool& pays) {
     c.ledger->open_exchange();
     c.paying.push_back(*request);
   }
-  const Outgoing* answer = c.answers.front();
-  const bool held =
-      answer != nullptr && answer->write_bytes > 0 && c.write_bytes_posted >= kMostWriteBytesPosted;
-  if (answer != nullptr && !held) {
-    return answer->invalidate || c.ledger->may_post(answer->toll) ? &c.answers : nullptr;
+  const bool held = !c.writing.empty() && c.write_bytes_posted >= kMostWriteBytesPosted;
+  Queue& answers = c.answers.empty() && !held ? c.writing : c.answers;
+  if (const Outgoing* answer = answers.front()) {
+    return answer->invalidate || c.ledger->may_post(answer->toll) ? &answers : nullptr;
   }
   const bool silent =
       settings_.keepalive > Duration{0} && now_ - c.last_sent >= settings_.keepalive;

@@ -48,10 +48,12 @@ struct Connection {
   bool polled = false;  ///< in the engine's list of those to be polled
   Duration hot_until{0};
 
-  // Messages: requests that wait for an exchange, those that pay, answers; then the posted ones
+  // Messages: requests that wait for an exchange, those that pay, answers, of these the ones with
+  // data to write before them; then the posted ones
   List<Outgoing, &Outgoing::queue> requests;
   List<Outgoing, &Outgoing::queue> paying;
   List<Outgoing, &Outgoing::queue> answers;
+  List<Outgoing, &Outgoing::queue> writing;
   List<Outgoing, &Outgoing::queue> posted;
   List<Exchange, &Exchange::on_connection> exchanges;
   unsigned asked = 0;                    ///< of them those that the peer asked for

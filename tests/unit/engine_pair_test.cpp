@@ -199,6 +199,40 @@ TEST_F(EnginePair, SeveralConnectionsShareTheSlices) {
   }
 }
 
+TEST_F(EnginePair, AnAnswerDoesNotWaitForTheDataThatWaits) {
+  start();
+  auto mine = cut_up(here, 8 << 20, 8 << 20);
+  auto theirs = cut_up(there, 8 << 20, 8 << 20);
+  expose(theirs);
+  std::vector<std::byte> back(10'000);
+  const iovec all{back.data(), back.size()};
+  ExposeOptions options;
+  options.portal = kPortal;
+  options.match_bits = kBits;
+  ASSERT_TRUE(engines[0]->expose({&all, 1}, options));
+  ASSERT_TRUE(engines[0]->put(Network::nid(1), mine, PutOptions{kPortal, kBits}));
+  const auto step_until = [&](auto&& condition) {
+    for (int steps = 0; steps < 10'000 && !condition(); ++steps) {
+      run(1us);
+    }
+  };
+  const auto written = [&] { return engines[0]->statistics().bytes_written; };
+  step_until([&] { return written() > 0; });
+  ASSERT_LT(written(), 4U << 20);
+  // What host 1 wants to put now has to be granted by host 0, which has more to write than it
+  // posts.
+  std::vector<std::byte> small(10'000, std::byte{5});
+  const iovec range{small.data(), small.size()};
+  ASSERT_TRUE(engines[1]->put(Network::nid(0), {&range, 1}, PutOptions{kPortal, kBits}));
+  TransferResult one;
+  step_until([&] { return engines[1]->poll({&one, 1}) == 1; });
+  EXPECT_EQ(one.status, TransferStatus::kOk);
+  EXPECT_LT(written(), 8U << 20);
+  run(1s);
+  EXPECT_EQ(result().status, TransferStatus::kOk);
+  EXPECT_EQ(back, small);
+}
+
 TEST_F(EnginePair, Version1PeersGetThrough) {
   settings[0].versions = Versions::kOnly1;
   start();
