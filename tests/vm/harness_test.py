@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 from harness import cpio, images, journal, machine, scenario
 
@@ -41,6 +42,41 @@ class EmulatorFailed(unittest.TestCase):
             self.assertFalse(machine.emulator_failed(pathlib.Path(directory)))
             console.write_bytes(b"\xff[?7h[   10.333272] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n")
             self.assertTrue(machine.emulator_failed(pathlib.Path(directory)))
+
+
+class Hang(unittest.TestCase):
+    """A machine whose kernel never gets to its first process."""
+
+    def setUp(self):
+        self.directory = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        initrd = self.directory / "given"
+        initrd.write_bytes(b"initrd")
+        self.boot = machine.Boot("", self.directory / "boot", None, initrd, None, "raw", [], 1, 1, says_hello=True)
+        self.enterContext(unittest.mock.patch.object(machine, "START_LIMIT", 0.5))
+        self.started = 0
+
+    def run_as_machine(self, *scripts):
+        """Runs the boot with shell scripts in qemu's place, one a start."""
+
+        def command_line(boot, _):
+            self.started += 1
+            return ["sh", "-c", scripts[min(self.started, len(scripts)) - 1], "sh", str(boot.directory / "console")]
+
+        with unittest.mock.patch.object(machine, "command_line", command_line):
+            with unittest.mock.patch.object(machine, "say"):
+                return machine.run_boot(self.boot, False, 20)
+
+    def test_is_started_again(self):
+        self.assertEqual(self.run_as_machine("exec sleep 60", 'echo hello >"$1"; sleep 1'), "")
+        self.assertEqual(self.started, 2)
+
+    def test_is_not_started_for_ever(self):
+        self.assertIn("first process", self.run_as_machine("exec sleep 60"))
+        self.assertEqual(self.started, machine.STARTS)
+
+    def test_is_told_from_a_machine_that_ends(self):
+        self.assertIn("status 9", self.run_as_machine("exit 9"))
+        self.assertEqual(self.started, 1)
 
 
 class Export(unittest.TestCase):

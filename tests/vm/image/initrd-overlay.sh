@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs in the initrd, after the root file system is mounted and before PID 1 of the real system starts. The harness
+# Runs in every initrd (of the guests' own called by guest-init), after the root file system is mounted and before PID 1 of the real system starts. The harness
 # appends a second cpio archive to the initrd; it holds /vmtest-overlay (the harness's own files and the scenario,
 # copied at every boot) and /vmtest-early (the scenario's early files, copied at the first boot only, so that a
 # scenario may change them and find its changes after a reboot).
