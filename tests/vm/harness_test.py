@@ -10,6 +10,7 @@ import unittest
 import unittest.mock
 
 from harness import cpio, images, journal, machine, scenario
+from harness.common import HarnessError
 
 
 class Headers(unittest.TestCase):
@@ -77,6 +78,25 @@ class Hang(unittest.TestCase):
     def test_is_told_from_a_machine_that_ends(self):
         self.assertIn("status 9", self.run_as_machine("exit 9"))
         self.assertEqual(self.started, 1)
+
+
+class SideBySide(unittest.TestCase):
+    """Two machines of one scenario."""
+
+    def test_results_are_in_order(self):
+        self.assertEqual(machine.side_by_side([lambda: 1, lambda: 2]), [1, 2])
+
+    def test_when_one_fails_the_other_is_stopped(self):
+        process = subprocess.Popen(["sleep", "60"])
+        machine.RUNNING.add(process)
+        self.addCleanup(machine.RUNNING.discard, process)
+
+        def fails():
+            raise HarnessError("no disk")
+
+        with self.assertRaisesRegex(HarnessError, "no disk"):
+            machine.side_by_side([process.wait, fails])
+        self.assertLess(process.returncode, 0)
 
 
 class Export(unittest.TestCase):

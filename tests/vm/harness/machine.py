@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """qemu: which accelerator works here, and one boot of one guest."""
 
+import concurrent.futures
 import dataclasses
 import pathlib
 import subprocess
@@ -139,6 +140,20 @@ def stop_all():
     """Ends all machines of this process; each run_boot() then returns."""
     for process in list(RUNNING):
         process.kill()
+
+
+def side_by_side(calls):
+    """The results of functions that run machines, each in a thread. When one raises, or this process is told to end, the
+    machines of the others are stopped: they would wait for each other, for minutes."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        jobs = [pool.submit(call) for call in calls]
+        try:
+            for job in concurrent.futures.as_completed(jobs):
+                job.result()
+        except BaseException:
+            stop_all()
+            raise
+    return [job.result() for job in jobs]
 
 
 def reached_first_process(boot, process):
