@@ -133,11 +133,11 @@ class EnginePair : public testing::Test {
     }
     return bytes;
   }
-  void expose(std::span<const iovec> buffer) {
+  void expose(std::span<const iovec> buffer, int host = 1) {
     ExposeOptions options;
     options.portal = kPortal;
     options.match_bits = kBits;
-    ASSERT_TRUE(engines[1]->expose(buffer, options));
+    ASSERT_TRUE(engines[host]->expose(buffer, options));
   }
   TransferResult result(int host = 0) {
     TransferResult one;

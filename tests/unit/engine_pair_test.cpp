@@ -206,10 +206,7 @@ TEST_F(EnginePair, AnAnswerDoesNotWaitForTheDataThatWaits) {
   expose(theirs);
   std::vector<std::byte> back(10'000);
   const iovec all{back.data(), back.size()};
-  ExposeOptions options;
-  options.portal = kPortal;
-  options.match_bits = kBits;
-  ASSERT_TRUE(engines[0]->expose({&all, 1}, options));
+  expose({&all, 1}, 0);
   ASSERT_TRUE(engines[0]->put(Network::nid(1), mine, PutOptions{kPortal, kBits}));
   const auto step_until = [&](auto&& condition) {
     for (int steps = 0; steps < 10'000 && !condition(); ++steps) {

@@ -16,7 +16,7 @@ EXIT_DEVICE = 3
 BOOT_LIMIT = 300
 SAVE_LIMIT = 60
 KVM_PROBE_LIMIT = 15
-# Emulated kernels were seen to hang before their first process, both CPUs busy (twice in some 800 boots): seconds that one has
+# Emulated kernels were seen to hang before their first process, both CPUs busy (two, of many hundreds): seconds that one has
 # to get there, which takes 3 to 10, and how often it is tried.
 START_LIMIT = 120
 STARTS = 3
@@ -142,15 +142,17 @@ def stop_all():
         process.kill()
 
 
-def side_by_side(calls):
-    """The results of functions that run machines, each in a thread. When one raises, or this process is told to end, the
-    machines of the others are stopped: they would wait for each other, for minutes."""
-    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+def side_by_side(calls, at_once=None):
+    """The results of functions that run machines or make images, each in a thread, all or `at_once` of them at a time. When
+    one raises, or this process is told to end, the machines of the others are stopped (they would wait for each other, for
+    minutes), and what has not begun never does."""
+    with concurrent.futures.ThreadPoolExecutor(at_once or len(calls)) as pool:
         jobs = [pool.submit(call) for call in calls]
         try:
             for job in concurrent.futures.as_completed(jobs):
                 job.result()
         except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
             stop_all()
             raise
     return [job.result() for job in jobs]
@@ -197,7 +199,8 @@ def run_boot(boot, kvm, limit):
     boot.directory.mkdir(parents=True, exist_ok=True)
     with open(boot.directory / "result.img", "wb") as image:
         image.truncate(512 << 20)
-    (boot.directory / "stream").unlink(missing_ok=True)
+    for written_by_guest in ("stream", "console"):
+        (boot.directory / written_by_guest).unlink(missing_ok=True)
     data = boot.initrd.read_bytes()
     # A second archive may follow the first one at a multiple of four bytes.
     (boot.directory / "initrd").write_bytes(data + b"\0" * (-len(data) % 4) + boot.overlay)
